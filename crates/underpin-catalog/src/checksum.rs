@@ -1,0 +1,95 @@
+//! What a script's text comes down to.
+
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 of a script's normalised text, shown as 64 lower-case hexadecimal digits.
+///
+/// A byte order mark, the kind of line endings and blanks at the end of the file do not count:
+/// version control and editors change them without anybody changing the script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Checksum(pub [u8; 32]);
+
+impl Checksum {
+    /// The checksum of `script`.
+    #[must_use]
+    pub fn of(script: &str) -> Self {
+        let text = script.strip_prefix('\u{feff}').unwrap_or(script).trim_end();
+        let mut hash = Sha256::new();
+        for line in text.split('\n') {
+            hash.update(line.strip_suffix('\r').unwrap_or(line));
+            hash.update(b"\n");
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for Checksum {
+    /// A precision shortens the text: `{:.8}` prints what a person needs to tell two apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(64);
+        for (index, byte) in self.0.iter().enumerate() {
+            match digits.saturating_sub(index * 2) {
+                0 => break,
+                1 => write!(f, "{:x}", byte >> 4)?,
+                _ => write!(f, "{byte:02x}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text is no checksum.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a checksum of 64 hexadecimal digits, found `{0}`")]
+pub struct ChecksumError(String);
+
+impl FromStr for Checksum {
+    type Err = ChecksumError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ChecksumError(text.to_owned());
+        if text.len() != 64 || !text.is_ascii() {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl serde::Serialize for Checksum {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_a_file_was_saved_does_not_count() {
+        let plain = Checksum::of("SELECT 1;\nSELECT 2;\n");
+
+        for saved in ["\u{feff}SELECT 1;\nSELECT 2;\n", "SELECT 1;\r\nSELECT 2;\r\n", "SELECT 1;\nSELECT 2;\n\n "]
+        {
+            assert_eq!(Checksum::of(saved), plain, "{saved:?}");
+        }
+        assert_ne!(Checksum::of("SELECT 1;\n\nSELECT 2;\n"), plain);
+        assert_ne!(Checksum::of(" SELECT 1;\nSELECT 2;\n"), plain);
+    }
+
+    #[test]
+    fn a_checksum_reads_back_from_its_text() {
+        let checksum = Checksum::of("SELECT 1");
+
+        assert_eq!(checksum.to_string().parse(), Ok(checksum));
+        assert_eq!(format!("{checksum:.8}"), checksum.to_string()[..8]);
+        assert!("zz".repeat(32).parse::<Checksum>().is_err());
+        assert!("ab".parse::<Checksum>().is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a folder of migrations cannot be used.
+
+use std::{io, path::PathBuf};
+
+use crate::{Dialect, Version};
+
+/// Why a folder of migrations cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum CatalogError {
+    /// A file or folder could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// There is no such folder.
+    #[error("no folder `{}`: give the folder that holds the migrations", path.display())]
+    NoFolder { path: PathBuf },
+    /// A folder whose name does not begin with a version.
+    #[error(
+        "expected a folder `<version>_<name>`, found `{}`: rename or remove it",
+        path.display()
+    )]
+    Name { path: PathBuf },
+    /// A migration without its script.
+    #[error("no `up.sql` in `{}`: write one, or remove the folder", path.display())]
+    NoScript { path: PathBuf },
+    /// Two folders with one version: Diesel would silently drop one of them.
+    #[error("`{first}` and `{second}` both have version `{version}`: rename one of them")]
+    Duplicate { version: Version, first: String, second: String },
+    /// A settings file that cannot be understood.
+    #[error("cannot use `{}`: {message}", path.display())]
+    Settings { path: PathBuf, message: String },
+    /// A migration that only one dialect has.
+    #[error("`{folder}` is missing for `{dialect}`: write its twin in `{}`", path.display())]
+    NoTwin { folder: String, dialect: Dialect, path: PathBuf },
+    /// A known shape that leads to a version nobody has.
+    #[error("shape `{shape}` leads to version `{version}`, which the set does not have")]
+    ShapeVersion { shape: String, version: Version },
+    /// An Alembic revision that claims a version nobody has.
+    #[error("alembic revision `{revision}` claims version `{version}`, which the set does not have")]
+    RevisionVersion { revision: String, version: Version },
+}
+
+/// The text names no migration of a catalog, or more than one.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum FindError {
+    /// None begins with it.
+    #[error("no migration of set `{set}` begins with `{text}`: `underpin history` lists them")]
+    Unknown { set: String, text: String },
+    /// Several begin with it.
+    #[error("`{text}` may be {}: give more digits", candidates.join(", "))]
+    Ambiguous { text: String, candidates: Vec<String> },
+}

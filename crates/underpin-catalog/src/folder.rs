@@ -1,0 +1,150 @@
+//! Reads a folder of migrations.
+//!
+//! Two layouts are understood: Diesel's flat one, `<dir>/<version>_<name>/up.sql`, for a set with
+//! one dialect, and one folder per dialect, `<dir>/<dialect>/<version>_<name>/up.sql`, whose names
+//! must be in lockstep. What Diesel's own tools ignore is ignored here: files, and folders whose
+//! name begins with a dot.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    AlembicRevision, Catalog, CatalogError, Checksum, Dialect, Down, Metadata, Migration, Shape,
+    metadata, shape,
+};
+
+impl Catalog {
+    /// Reads the migrations of `dialect` below `dir` as the set `set`.
+    pub fn read(
+        dir: &Path,
+        set: impl Into<Cow<'static, str>>,
+        dialect: Dialect,
+    ) -> Result<Self, CatalogError> {
+        if !dir.is_dir() {
+            return Err(CatalogError::NoFolder { path: dir.to_owned() });
+        }
+        let Some(scripts) = dialect_folder(dir, dialect)? else {
+            return Self::new(set, dialect, read_migrations(dir, &folders(dir)?)?);
+        };
+        let names = folders(&scripts)?;
+        check_twins(dir, dialect, &names)?;
+        let adopt = dir.join("adopt");
+        let catalog = Self::new(set, dialect, read_migrations(&scripts, &names)?)?;
+        catalog.with_adoption(read_shapes(&adopt, dialect)?, read_alembic(&adopt)?)
+    }
+}
+
+/// Where the scripts of `dialect` are, `None` for the flat layout.
+fn dialect_folder(dir: &Path, dialect: Dialect) -> Result<Option<PathBuf>, CatalogError> {
+    let own = dir.join(dialect.as_str());
+    if own.is_dir() {
+        return Ok(Some(own));
+    }
+    if Dialect::ALL.iter().any(|other| dir.join(other.as_str()).is_dir()) {
+        return Err(CatalogError::NoFolder { path: own });
+    }
+    Ok(None)
+}
+
+/// The names of the folders in `dir` that hold something, sorted.
+fn folders(dir: &Path) -> Result<BTreeSet<String>, CatalogError> {
+    let wrong = |source| CatalogError::Read { path: dir.to_owned(), source };
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(dir).map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().map_err(wrong)?;
+        let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+        if is_folder && !name.starts_with('.') {
+            names.insert(name);
+        }
+    }
+    Ok(names)
+}
+
+fn check_twins(
+    dir: &Path,
+    dialect: Dialect,
+    names: &BTreeSet<String>,
+) -> Result<(), CatalogError> {
+    for other in Dialect::ALL.into_iter().filter(|other| *other != dialect) {
+        let path = dir.join(other.as_str());
+        if !path.is_dir() {
+            continue;
+        }
+        let others = folders(&path)?;
+        if let Some(folder) = names.difference(&others).next() {
+            return Err(CatalogError::NoTwin { folder: folder.clone(), dialect: other, path });
+        }
+        if let Some(folder) = others.difference(names).next() {
+            let path = dir.join(dialect.as_str());
+            return Err(CatalogError::NoTwin { folder: folder.clone(), dialect, path });
+        }
+    }
+    Ok(())
+}
+
+fn read_migrations(dir: &Path, names: &BTreeSet<String>) -> Result<Vec<Migration>, CatalogError> {
+    names.iter().map(|name| read_migration(&dir.join(name), name)).collect()
+}
+
+fn read_migration(path: &Path, folder: &str) -> Result<Migration, CatalogError> {
+    let wrong_name = || CatalogError::Name { path: path.to_owned() };
+    let (version, name) = folder.split_once('_').ok_or_else(wrong_name)?;
+    let up = read_optional(&path.join("up.sql"))?
+        .ok_or_else(|| CatalogError::NoScript { path: path.to_owned() })?;
+    let settings = path.join("metadata.toml");
+    let metadata = match read_optional(&settings)? {
+        None => Metadata::DEFAULT,
+        Some(text) => metadata::parse(&text)
+            .map_err(|message| CatalogError::Settings { path: settings, message })?,
+    };
+    Ok(Migration {
+        version: version.parse().map_err(|_| wrong_name())?,
+        name: Cow::Owned(name.to_owned()),
+        checksum: Checksum::of(&up),
+        up: Cow::Owned(up),
+        down: Down::File(path.join("down.sql")),
+        metadata,
+    })
+}
+
+fn read_shapes(adopt: &Path, dialect: Dialect) -> Result<Vec<Shape>, CatalogError> {
+    let dir = adopt.join(dialect.as_str());
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let read = |name: &String| {
+        let dir = dir.join(name);
+        let path = dir.join("shape.toml");
+        let settings = fs::read_to_string(&path)
+            .map_err(|source| CatalogError::Read { path: path.clone(), source })?;
+        let schema = read_optional(&dir.join("schema.sql"))?;
+        let up = read_optional(&dir.join("up.sql"))?;
+        Shape::parse(name, &settings, schema, up)
+            .map_err(|message| CatalogError::Settings { path, message })
+    };
+    folders(&dir)?.iter().map(read).collect()
+}
+
+fn read_alembic(adopt: &Path) -> Result<Vec<AlembicRevision>, CatalogError> {
+    let path = adopt.join("adopt.toml");
+    match read_optional(&path)? {
+        None => Ok(Vec::new()),
+        Some(text) => shape::parse_alembic(&text)
+            .map_err(|message| CatalogError::Settings { path, message }),
+    }
+}
+
+/// The text of a file, `None` when there is none.
+fn read_optional(path: &Path) -> Result<Option<String>, CatalogError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CatalogError::Read { path: path.to_owned(), source }),
+    }
+}

@@ -1,0 +1,24 @@
+//! Migrations as data: versions, names, scripts, checksums and settings, read from a folder.
+//!
+//! A build script and the engine read a folder through the same code, so a program that carries
+//! its migrations and one that finds them on disk cannot disagree about them.
+
+mod catalog;
+mod checksum;
+mod dialect;
+mod error;
+mod folder;
+mod metadata;
+mod migration;
+mod shape;
+pub mod statement;
+mod version;
+
+pub use catalog::Catalog;
+pub use checksum::{Checksum, ChecksumError};
+pub use dialect::{Dialect, UnknownDialect};
+pub use error::{CatalogError, FindError};
+pub use metadata::Metadata;
+pub use migration::{Down, Migration};
+pub use shape::{AlembicRevision, Shape};
+pub use version::{Version, VersionError};

@@ -1,0 +1,184 @@
+//! Splits a script into its statements, and says of each what a runner must know.
+//!
+//! A semicolon ends a statement only outside quotes, comments, parentheses and the bodies of
+//! triggers and SQL functions, so the scanner in [`token`] knows those of both dialects.
+
+use crate::Dialect;
+
+mod kind;
+mod token;
+
+pub use kind::Kind;
+use token::{Token, Tokens, What};
+
+/// One statement of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement<'a> {
+    /// Without the final semicolon, and without the blanks and comments around it.
+    pub text: &'a str,
+    /// Where it begins in the script, in bytes.
+    pub offset: usize,
+    /// The line where it begins, counted from 1.
+    pub line: usize,
+    /// What a runner must know about it.
+    pub kind: Kind,
+}
+
+/// A script that cannot be split.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} that begins on line {line} does not end: close it")]
+pub struct SplitError {
+    /// The line where it begins, counted from 1.
+    pub line: usize,
+    /// What is open: "a string", "a comment".
+    pub what: &'static str,
+}
+
+/// Splits `script` into its statements, leaving out empty ones.
+pub fn split(script: &str, dialect: Dialect) -> Result<Vec<Statement<'_>>, SplitError> {
+    let mut statements = Vec::new();
+    let mut current = Current::default();
+    let mut lines = Lines::new(script);
+    for token in Tokens::new(script, dialect) {
+        let token = token.map_err(|open| SplitError { line: lines.at(open.start), what: open.what })?;
+        match token.what {
+            What::Blank => {}
+            What::Semicolon if current.body.is_outside() => {
+                statements.extend(current.finish(script, dialect, &mut lines));
+            }
+            _ => current.push(&token, script, dialect),
+        }
+    }
+    statements.extend(current.finish(script, dialect, &mut lines));
+    Ok(statements)
+}
+
+/// `sql` without comments, with single blanks, in lower case but for what is quoted: two texts
+/// that mean the same to a database mostly come out the same.
+///
+/// What cannot be read to its end is kept as it is.
+#[must_use]
+pub fn normalise(sql: &str, dialect: Dialect) -> String {
+    let mut text = String::with_capacity(sql.len());
+    let mut previous = What::Blank;
+    for token in Tokens::new(sql, dialect) {
+        let Ok(token) = token else { return sql.trim().to_owned() };
+        let part = &sql[token.start..token.end];
+        match token.what {
+            What::Blank => continue,
+            What::Word => {
+                if matches!(previous, What::Word | What::Quoted | What::Close) {
+                    text.push(' ');
+                }
+                text.push_str(&part.to_lowercase());
+            }
+            _ => {
+                let spaced = matches!(token.what, What::Quoted | What::Open);
+                if spaced && matches!(previous, What::Word | What::Quoted) {
+                    text.push(' ');
+                }
+                text.push_str(part);
+            }
+        }
+        previous = token.what;
+    }
+    text
+}
+
+/// The statement that is being read.
+#[derive(Default)]
+struct Current {
+    start: Option<usize>,
+    end: usize,
+    /// The first words, in upper case; enough to tell the kind.
+    words: Vec<String>,
+    body: Body,
+}
+
+/// How many words tell the kind of a statement.
+const TELLING_WORDS: usize = 12;
+
+impl Current {
+    fn push(&mut self, token: &Token, script: &str, dialect: Dialect) {
+        self.start.get_or_insert(token.start);
+        self.end = token.end;
+        let word = (token.what == What::Word).then(|| script[token.start..token.end].to_uppercase());
+        self.body.push(token, word.as_deref(), &self.words, dialect);
+        if let Some(word) = word.filter(|_| self.words.len() < TELLING_WORDS) {
+            self.words.push(word);
+        }
+    }
+
+    fn finish<'a>(
+        &mut self,
+        script: &'a str,
+        dialect: Dialect,
+        lines: &mut Lines<'_>,
+    ) -> Option<Statement<'a>> {
+        let Self { start, end, words, .. } = std::mem::take(self);
+        let offset = start?;
+        let text = &script[offset..end];
+        let kind = kind::of(&words, text, dialect);
+        Some(Statement { text, offset, line: lines.at(offset), kind })
+    }
+}
+
+/// Where in a statement the scanner is: only outside everything does a semicolon end it.
+#[derive(Default)]
+struct Body {
+    parentheses: usize,
+    /// Open `BEGIN`s and `CASE`s of a trigger's or function's body.
+    blocks: usize,
+}
+
+impl Body {
+    fn is_outside(&self) -> bool {
+        self.parentheses == 0 && self.blocks == 0
+    }
+
+    fn push(&mut self, token: &Token, word: Option<&str>, before: &[String], dialect: Dialect) {
+        match token.what {
+            What::Open => self.parentheses += 1,
+            // A stray one is the database's to complain about.
+            What::Close => self.parentheses = self.parentheses.saturating_sub(1),
+            _ => {}
+        }
+        match word {
+            Some("BEGIN") if self.blocks == 0 && dialect == Dialect::Sqlite => {
+                self.blocks = usize::from(is_trigger(before));
+            }
+            Some("ATOMIC") if self.blocks == 0 && before.first().is_some_and(|word| word == "CREATE") => {
+                self.blocks = 1;
+            }
+            Some("CASE" | "BEGIN") if self.blocks > 0 => self.blocks += 1,
+            Some("END") => self.blocks = self.blocks.saturating_sub(1),
+            _ => {}
+        }
+    }
+}
+
+/// `CREATE [TEMP|TEMPORARY] TRIGGER`.
+fn is_trigger(words: &[String]) -> bool {
+    words.first().is_some_and(|word| word == "CREATE")
+        && words.iter().take(3).any(|word| word == "TRIGGER")
+}
+
+/// Line numbers of ascending offsets.
+struct Lines<'a> {
+    script: &'a str,
+    offset: usize,
+    line: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(script: &'a str) -> Self {
+        Self { script, offset: 0, line: 1 }
+    }
+
+    fn at(&mut self, offset: usize) -> usize {
+        let passed = &self.script.as_bytes()[self.offset.min(offset)..offset];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.offset = offset.max(self.offset);
+        self.line
+    }
+}

@@ -1,0 +1,37 @@
+//! Connections to SQLite and PostgreSQL, chosen by a URL: the only crate that picks a driver.
+
+mod conn;
+mod error;
+mod inline;
+mod options;
+mod pool;
+mod postgres;
+mod sqlite;
+mod url;
+
+pub use conn::Conn;
+pub use error::{ConnectError, DbError};
+pub use inline::{Inline, SqliteConn};
+pub use options::{Access, ConnectOptions};
+pub use pool::{Db, PgConn, PoolOptions};
+pub use underpin_catalog::Dialect;
+pub use url::{DatabaseUrl, UrlError};
+
+/// Waits until a connection to the database at `url` can be opened, at most `timeout`.
+///
+/// Gives the last error when it cannot; a configuration that cannot work is not waited for.
+pub async fn wait_until_ready(
+    url: &DatabaseUrl,
+    timeout: std::time::Duration,
+) -> Result<(), ConnectError> {
+    let start = std::time::Instant::now();
+    loop {
+        match url.connect(&ConnectOptions::default()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_configuration() || start.elapsed() >= timeout => {
+                return Err(error);
+            }
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(200)).await,
+        }
+    }
+}

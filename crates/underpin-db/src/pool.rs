@@ -1,0 +1,165 @@
+//! Pools of connections for a service.
+
+use std::time::Duration;
+
+use bb8::Pool;
+use diesel_async::{
+    RunQueryDsl as _,
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod},
+};
+use futures_util::FutureExt as _;
+
+use crate::{
+    ConnectError, ConnectOptions, DatabaseUrl, DbError, SqliteConn, inline, sqlite, url::Target,
+};
+
+/// A pooled PostgreSQL connection.
+pub type PgConn = diesel_async::AsyncPgConnection;
+
+/// How a pool behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Connections at most. Default: 10. SQLite takes them as readers, beside one writer.
+    pub size: u32,
+    /// How long to wait for a free one. Default: 30 s.
+    pub wait: Duration,
+    /// How old one may become. Default: 30 min.
+    pub recycle: Duration,
+    /// Whether each is tried before it is handed out. Default: yes.
+    pub liveness_check: bool,
+    /// PostgreSQL: the name in `pg_stat_activity`, unless the URL gives one.
+    pub application_name: String,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            size: 10,
+            wait: Duration::from_secs(30),
+            recycle: Duration::from_secs(30 * 60),
+            liveness_check: true,
+            application_name: "underpin".to_owned(),
+        }
+    }
+}
+
+/// The pools of one database.
+#[derive(Clone)]
+pub enum Db {
+    /// PostgreSQL: every connection reads and writes.
+    Postgres(Pool<AsyncDieselConnectionManager<PgConn>>),
+    /// SQLite: one connection writes, the others read.
+    Sqlite {
+        /// The only one that may write.
+        writer: Pool<AsyncDieselConnectionManager<SqliteConn>>,
+        /// `query_only`.
+        readers: Pool<AsyncDieselConnectionManager<SqliteConn>>,
+    },
+}
+
+impl Db {
+    /// Opens the pools. A database that cannot be reached now is an error here, not later.
+    pub async fn connect(url: &DatabaseUrl, options: &PoolOptions) -> Result<Self, ConnectError> {
+        // The pool would only say that it waited; one connection says what is wrong.
+        let connect = ConnectOptions {
+            application_name: options.application_name.clone(),
+            ..ConnectOptions::default()
+        };
+        drop(url.connect(&connect).await?);
+        let db = match &url.target {
+            Target::Sqlite(sqlite::Place::File(path)) => {
+                let uri = sqlite::uri(path, "mode=rw");
+                let writer = sqlite_pool(&uri, 1, options, false);
+                let readers = sqlite_pool(&uri, options.size, options, true);
+                Self::Sqlite { writer, readers }
+            }
+            Target::Sqlite(sqlite::Place::Memory) => {
+                return Err(ConnectError::NoFile(":memory:".into()));
+            }
+            Target::Postgres(server) => Self::Postgres(postgres_pool(server, &connect, options)),
+        };
+        Ok(db)
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        let query = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT 1");
+        let wrong = |error: &dyn std::error::Error| DbError {
+            message: crate::error::with_causes(error),
+            ..DbError::default()
+        };
+        let answer = match self {
+            Self::Postgres(pool) => {
+                let mut conn = pool.get().await.map_err(|error| wrong(&error))?;
+                query.get_result::<i32>(&mut *conn).await
+            }
+            Self::Sqlite { readers, .. } => {
+                let mut conn = readers.get_owned().await.map_err(|error| wrong(&error))?;
+                let runtime = tokio::runtime::Handle::current();
+                let task = move || runtime.block_on(query.get_result::<i32>(&mut *conn));
+                tokio::task::spawn_blocking(task).await.map_err(|error| wrong(&error))?
+            }
+        };
+        answer.map(drop).map_err(DbError::from)
+    }
+}
+
+fn sqlite_pool(
+    uri: &str,
+    size: u32,
+    options: &PoolOptions,
+    query_only: bool,
+) -> Pool<AsyncDieselConnectionManager<SqliteConn>> {
+    let mut config = ManagerConfig::default();
+    config.recycling_method = RecyclingMethod::Fast;
+    config.custom_setup = Box::new(move |url| {
+        async move {
+            use diesel_async::SimpleAsyncConnection as _;
+            let mut conn = inline::connect(url).await?;
+            if query_only {
+                conn.batch_execute("PRAGMA query_only = ON")
+                    .await
+                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+            }
+            Ok(conn)
+        }
+        .boxed()
+    });
+    build(AsyncDieselConnectionManager::new_with_config(uri, config), size, options, false)
+}
+
+fn postgres_pool(
+    server: &crate::postgres::Server,
+    connect: &ConnectOptions,
+    options: &PoolOptions,
+) -> Pool<AsyncDieselConnectionManager<PgConn>> {
+    let mut config = ManagerConfig::default();
+    config.recycling_method = RecyclingMethod::Fast;
+    let (server, connect) = (server.clone(), connect.clone());
+    config.custom_setup = Box::new(move |_| {
+        let (server, connect) = (server.clone(), connect.clone());
+        async move {
+            let client = server.connect(&connect).await.map_err(|error| {
+                diesel::ConnectionError::BadConnection(crate::error::with_causes(&error))
+            })?;
+            PgConn::try_from(client).await
+        }
+        .boxed()
+    });
+    let manager = AsyncDieselConnectionManager::new_with_config("", config);
+    build(manager, options.size, options, options.liveness_check)
+}
+
+fn build<M: bb8::ManageConnection>(
+    manager: M,
+    size: u32,
+    options: &PoolOptions,
+    liveness_check: bool,
+) -> Pool<M> {
+    Pool::builder()
+        .max_size(size)
+        .connection_timeout(options.wait)
+        .max_lifetime(Some(options.recycle))
+        .test_on_check_out(liveness_check)
+        .build_unchecked(manager)
+}

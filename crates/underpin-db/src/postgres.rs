@@ -1,0 +1,219 @@
+//! PostgreSQL servers as users of libpq expect to name them.
+//!
+//! tokio-postgres reads most of a URL. What it refuses (`sslmode=verify-full`, `sslrootcert`) or
+//! does not know (environment variables, the password file) is taken care of here; see
+//! <https://www.postgresql.org/docs/16/libpq-connect.html>.
+
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
+
+use tokio_postgres::{
+    Client, Config, NoTls,
+    config::{Host, SslMode},
+};
+
+use crate::{ConnectError, ConnectOptions, error::with_causes};
+
+mod pgpass;
+mod tls;
+
+use tls::{Mode, Tls};
+
+/// Where unknown settings come from; a test gives its own.
+pub(crate) struct Environment<'a> {
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Environment<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.variable)(name).filter(|value| !value.is_empty())
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from)
+    }
+}
+
+/// A server, a database on it, and how to reach them.
+#[derive(Clone)]
+pub(crate) struct Server {
+    config: Config,
+    tls: Tls,
+}
+
+impl Server {
+    /// Reads a URL that begins with `postgres:`. The error is a sentence without the password.
+    pub(crate) fn parse(url: &str, environment: &Environment<'_>) -> Result<Self, String> {
+        let (url, settings) = take_settings(url, &["sslmode", "sslrootcert", "passfile"]);
+        let [mode, root, passfile] = settings;
+        let mut config: Config = url.parse().map_err(|error| with_causes(&error))?;
+        let mode = mode.or_else(|| environment.get("PGSSLMODE"));
+        let mode: Mode = mode.as_deref().unwrap_or("prefer").parse()?;
+        let root = root.or_else(|| environment.get("PGSSLROOTCERT"));
+        config.ssl_mode(match mode {
+            Mode::Disable => SslMode::Disable,
+            Mode::Prefer => SslMode::Prefer,
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+        });
+        fill_in(&mut config, environment)?;
+        if config.get_password().is_none() {
+            let file = passfile.or_else(|| environment.get("PGPASSFILE")).map(PathBuf::from);
+            let file = file.or_else(|| Some(environment.home()?.join(".pgpass")));
+            if let Some(password) = file.and_then(|file| pgpass::find(&file, &config)) {
+                config.password(password);
+            }
+        }
+        let tls = Tls { mode, root: root.or_else(|| tls::default_root(environment.home()?)) };
+        Ok(Self { config, tls })
+    }
+
+    /// Opens one connection, and lets the current runtime drive it.
+    pub(crate) async fn connect(&self, options: &ConnectOptions) -> Result<Client, ConnectError> {
+        let mut config = self.config.clone();
+        if config.get_application_name().is_none() {
+            config.application_name(&options.application_name);
+        }
+        // Settings travel with the first message, so that they cost no round trip of their own.
+        let mut settings = config.get_options().unwrap_or_default().to_owned();
+        let mut set = |name: &str, value: Duration| {
+            let _infallible = write!(settings, " -c {name}={}", value.as_millis());
+        };
+        set("statement_timeout", options.statement_timeout.unwrap_or_default());
+        if let Some(timeout) = options.lock_timeout {
+            set("lock_timeout", timeout);
+        }
+        config.options(settings.trim_start());
+        if self.tls.mode == Mode::Disable || self.is_local() {
+            let (client, connection) =
+                config.connect(NoTls).await.map_err(|error| self.explain(error))?;
+            tokio::spawn(drive(connection));
+            return Ok(client);
+        }
+        let (client, connection) =
+            config.connect(self.tls.connector()?).await.map_err(|error| self.explain(error))?;
+        tokio::spawn(drive(connection));
+        Ok(client)
+    }
+
+    /// Whether every host is a socket of this machine, where TLS has no place.
+    fn is_local(&self) -> bool {
+        self.config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)))
+    }
+
+    fn explain(&self, error: tokio_postgres::Error) -> ConnectError {
+        let target = self.describe();
+        if error.as_db_error().is_some() {
+            return ConnectError::Refused { target, source: error.into() };
+        }
+        ConnectError::Unreachable { target, reason: with_causes(&error) }
+    }
+
+    /// User, hosts and database; never the password.
+    pub(crate) fn describe(&self) -> String {
+        let ports = self.config.get_ports();
+        let host = |(index, host): (usize, &Host)| {
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(path) => format!("{}:{port}", path.display()),
+            }
+        };
+        let hosts: Vec<_> = self.config.get_hosts().iter().enumerate().map(host).collect();
+        let user = self.config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+        let name = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
+        format!("{user}{}/{name}", hosts.join(","))
+    }
+}
+
+async fn drive<F>(connection: F)
+where
+    F: Future<Output = Result<(), tokio_postgres::Error>>,
+{
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a PostgreSQL connection ended");
+    }
+}
+
+/// Sets what the URL leaves out, as libpq does.
+fn fill_in(config: &mut Config, environment: &Environment<'_>) -> Result<(), String> {
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        match environment.get("PGHOST") {
+            Some(hosts) => hosts.split(',').for_each(|host| {
+                config.host(host.trim());
+            }),
+            None => {
+                let socket = PathBuf::from("/var/run/postgresql/.s.PGSQL.5432");
+                config.host(if socket.exists() { "/var/run/postgresql" } else { "localhost" });
+            }
+        }
+    }
+    if let Some(ports) = environment.get("PGPORT").filter(|_| config.get_ports().is_empty()) {
+        for port in ports.split(',') {
+            let wrong = |_| format!("expected a port in `PGPORT`, found `{ports}`");
+            config.port(port.trim().parse().map_err(wrong)?);
+        }
+    }
+    if let Some(user) = environment.get("PGUSER").filter(|_| config.get_user().is_none()) {
+        config.user(user);
+    }
+    if let Some(user) = environment.get("USER").filter(|_| config.get_user().is_none()) {
+        config.user(user);
+    }
+    if let Some(name) = environment.get("PGDATABASE").filter(|_| config.get_dbname().is_none()) {
+        config.dbname(name);
+    }
+    if let Some(secret) = environment.get("PGPASSWORD").filter(|_| config.get_password().is_none())
+    {
+        config.password(secret);
+    }
+    if config.get_application_name().is_none()
+        && let Some(name) = environment.get("PGAPPNAME")
+    {
+        config.application_name(name);
+    }
+    if config.get_connect_timeout().is_none() {
+        let seconds = match environment.get("PGCONNECT_TIMEOUT") {
+            Some(text) => text.parse().map_err(|_| {
+                format!("expected seconds in `PGCONNECT_TIMEOUT`, found `{text}`")
+            })?,
+            None => 10,
+        };
+        if seconds > 0 {
+            config.connect_timeout(Duration::from_secs(seconds));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the values of `names` out of a URL's query.
+fn take_settings<const N: usize>(url: &str, names: &[&str; N]) -> (String, [Option<String>; N]) {
+    let mut found = [const { None }; N];
+    let Some((front, query)) = url.split_once('?') else { return (url.to_owned(), found) };
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match names.iter().position(|wanted| *wanted == name) {
+            Some(index) => found[index] = Some(decode(value)),
+            None => rest.push(pair),
+        }
+    }
+    (format!("{front}?{}", rest.join("&")), found)
+}
+
+/// Takes percent signs out of a value; what is no valid escape stays.
+fn decode(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = tail.get(..2).filter(|_| *first == b'%');
+        let byte = escape
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

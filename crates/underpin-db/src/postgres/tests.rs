@@ -1,0 +1,76 @@
+use super::*;
+
+fn parse(url: &str, variables: &[(&str, &str)]) -> Result<Server, String> {
+    let variable = |name: &str| {
+        variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    };
+    Server::parse(url, &Environment { variable: &variable })
+}
+
+#[test]
+fn modes_and_roots_that_the_driver_refuses_are_understood() {
+    let server = parse("postgres://u:p@h/d?sslmode=verify-full&sslrootcert=%2Fca.pem", &[]).unwrap();
+
+    assert_eq!(server.tls.mode, Mode::VerifyFull);
+    assert_eq!(server.tls.root.as_deref(), Some("/ca.pem"));
+    assert_eq!(server.describe(), "u@h:5432/d");
+}
+
+#[test]
+fn several_hosts_and_sockets_are_understood() {
+    let server = parse("postgres://u@a:1,b:2/d?target_session_attrs=read-write", &[]).unwrap();
+    assert_eq!(server.describe(), "u@a:1,b:2/d");
+
+    let server = parse("postgres://u@%2Frun%2Fpg/d", &[]).unwrap();
+    assert!(server.is_local());
+}
+
+#[test]
+fn the_environment_fills_in_what_the_url_leaves_out() {
+    let variables = [
+        ("PGHOST", "h"),
+        ("PGPORT", "7"),
+        ("PGUSER", "u"),
+        ("PGPASSWORD", "secret"),
+        ("PGDATABASE", "d"),
+        ("PGSSLMODE", "disable"),
+    ];
+    let server = parse("postgres://", &variables).unwrap();
+
+    assert_eq!(server.describe(), "u@h:7/d");
+    assert_eq!(server.config.get_password(), Some(b"secret".as_slice()));
+    assert_eq!(server.tls.mode, Mode::Disable);
+
+    let server = parse("postgres://x:y@z:1/w?sslmode=require", &variables).unwrap();
+    assert_eq!(server.describe(), "x@z:1/w");
+    assert_eq!(server.config.get_password(), Some(b"y".as_slice()));
+    assert_eq!(server.tls.mode, Mode::Require);
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    for (url, variables, expected) in [
+        ("postgres://h/d?sslmode=maybe", vec![], "`maybe`"),
+        ("postgres://h:port/d", vec![], "port"),
+        ("postgres://h/d?no_such=1", vec![], "no_such"),
+        ("postgres://h/d", vec![("PGPORT", "x")], "PGPORT"),
+        ("postgres://h/d", vec![("PGCONNECT_TIMEOUT", "soon")], "PGCONNECT_TIMEOUT"),
+    ] {
+        let error = parse(url, &variables).err().unwrap_or_default();
+        assert!(error.contains(expected), "{url}: {error}");
+    }
+}
+
+#[test]
+fn the_password_file_is_searched_from_the_top() {
+    let file = "# comment\nh:5432:d:u:first\n*:*:*:u:any\\:one\n*:*:*:*:last\n";
+
+    for (wanted, password) in [
+        (["h", "5432", "d", "u"], Some("first")),
+        (["other", "5432", "d", "u"], Some("any:one")),
+        (["h", "5432", "d", "v"], Some("last")),
+    ] {
+        assert_eq!(pgpass::search(file, wanted).as_deref(), password);
+    }
+    assert_eq!(pgpass::search("h:5432:d:u", ["h", "5432", "d", "u"]), None);
+}

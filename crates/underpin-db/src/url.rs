@@ -1,0 +1,157 @@
+//! Where a database is, as one line of text.
+
+use std::{fmt, path::Path, str::FromStr};
+
+use crate::{
+    Conn, ConnectError, ConnectOptions, Dialect,
+    postgres::{Environment, Server},
+    sqlite::Place,
+};
+
+/// Where a database is. Printing it never shows a password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    pub(crate) target: Target,
+    text: String,
+}
+
+#[derive(Clone)]
+pub(crate) enum Target {
+    Sqlite(Place),
+    Postgres(Box<Server>),
+}
+
+/// The text is no URL of a database.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum UrlError {
+    /// It names no kind of database.
+    #[error(
+        "expected a database URL, found {found}: write `sqlite://data/app.db`, \
+         `sqlite:////absolute/app.db`, `sqlite::memory:` or `postgres://user@host:5432/name`"
+    )]
+    Scheme { found: String },
+    /// It names SQLite and no file.
+    #[error("expected a file in `{text}`: write `sqlite://data/app.db`")]
+    NoFile { text: String },
+    /// It has options that SQLite files do not take here.
+    #[error("`?{options}` is not understood in an SQLite URL: leave it out")]
+    SqliteOptions { options: String },
+    /// It names PostgreSQL and cannot be understood.
+    #[error("this PostgreSQL URL cannot be used: {reason}")]
+    Postgres { reason: String },
+}
+
+impl DatabaseUrl {
+    /// An SQLite database that is gone when its one connection closes.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self { target: Target::Sqlite(Place::Memory), text: "sqlite::memory:".to_owned() }
+    }
+
+    /// The kind of database.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.target {
+            Target::Sqlite(_) => Dialect::Sqlite,
+            Target::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The file of an SQLite database that is in one.
+    #[must_use]
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        match &self.target {
+            Target::Sqlite(Place::File(path)) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The whole URL with its password, for handing to another program.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// Opens one connection.
+    ///
+    /// SQLite keeps the journal mode that the file has. PostgreSQL's connection is driven by a
+    /// task of the current Tokio runtime.
+    pub async fn connect(&self, options: &ConnectOptions) -> Result<Conn, ConnectError> {
+        match &self.target {
+            Target::Sqlite(place) => place.connect(options).map(Conn::Sqlite),
+            Target::Postgres(server) => server.connect(options).await.map(Conn::Postgres),
+        }
+    }
+
+    /// Reads a URL; what a PostgreSQL URL leaves out comes from `environment`.
+    pub(crate) fn parse(text: &str, environment: &Environment<'_>) -> Result<Self, UrlError> {
+        let text = text.trim();
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+        let rest = text.get(scheme.len() + 1..).unwrap_or_default();
+        // SQLAlchemy names a driver behind the dialect: `sqlite+aiosqlite`.
+        let target = match scheme.split('+').next().unwrap_or_default() {
+            "sqlite" => Target::Sqlite(place(text, rest)?),
+            "postgres" | "postgresql" => {
+                let server = Server::parse(&format!("postgres:{rest}"), environment)
+                    .map_err(|reason| UrlError::Postgres { reason })?;
+                Target::Postgres(Box::new(server))
+            }
+            _ => return Err(UrlError::Scheme { found: describe(text, &scheme) }),
+        };
+        Ok(Self { target, text: text.to_owned() })
+    }
+}
+
+/// What stands where a URL should, without anything that may be secret.
+fn describe(text: &str, scheme: &str) -> String {
+    let plain = scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+');
+    match (text.is_empty(), scheme.is_empty() || !plain) {
+        (true, _) => "nothing".to_owned(),
+        (false, true) => "no scheme".to_owned(),
+        (false, false) => format!("the scheme `{scheme}`"),
+    }
+}
+
+/// `///relative`, `////absolute`, `//relative`, `relative` and `:memory:`, after `sqlite:`.
+fn place(text: &str, rest: &str) -> Result<Place, UrlError> {
+    let path = match rest.strip_prefix("///").or_else(|| rest.strip_prefix("//")) {
+        Some(path) => path,
+        None => rest,
+    };
+    let (path, options) = path.split_once('?').unwrap_or((path, ""));
+    if !options.is_empty() {
+        return Err(UrlError::SqliteOptions { options: options.to_owned() });
+    }
+    match path {
+        "" => Err(UrlError::NoFile { text: text.to_owned() }),
+        ":memory:" => Ok(Place::Memory),
+        path => Ok(Place::File(path.into())),
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    /// Reads a URL; what a PostgreSQL URL leaves out comes from the variables that libpq knows
+    /// (`PGHOST`, `PGPASSWORD`, …) and from the password file.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, &Environment { variable: &|name| std::env::var(name).ok() })
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Sqlite(Place::Memory) => f.write_str("sqlite::memory:"),
+            Target::Sqlite(Place::File(path)) => write!(f, "sqlite:{}", path.display()),
+            Target::Postgres(server) => write!(f, "postgres://{}", server.describe()),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}

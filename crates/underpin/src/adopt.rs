@@ -1,0 +1,379 @@
+//! Finds out what a database without a history is, proves it, and stamps what is proven.
+//!
+//! Nothing that a database says of itself is believed. Its schema is compared with what each
+//! version of the catalog builds, and with the known shapes that other programs made. What fits
+//! is completed and mapped where its shape says how, compared again, and stamped, all in one
+//! transaction. What fits nothing is refused, with the differences to the nearest candidate.
+
+use underpin_catalog::{Catalog, Dialect, Shape, Version, statement};
+
+use crate::{
+    Adopted, Difference, DifferenceKind, Direction, Error, History, Left, Schema, StepCause,
+    StepError,
+    error::Doing,
+    rebuild::Guard,
+    session::{Entry, Session},
+    sql::{identifier, literal},
+};
+
+mod reference;
+
+use reference::{Candidate, Reference};
+
+/// Why a database was not adopted. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptRefused {
+    /// It is nothing that the set knows.
+    #[error(
+        "nothing was changed: the database has tables and no history, and fits no version of set \
+         `{set}`; compared with {closest}, the nearest:\n{}", list(differences)
+    )]
+    Unknown {
+        /// The family of migrations.
+        set: String,
+        /// What it was compared with.
+        closest: String,
+        /// In which way it differs from that.
+        differences: Vec<Difference>,
+    },
+    /// It is several versions at once, because they differ in data alone.
+    #[error(
+        "nothing was changed: the schema fits versions {}, which build the same one: say which it \
+         is with `underpin stamp VERSION`", versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    )]
+    Ambiguous {
+        /// All that fit.
+        versions: Vec<Version>,
+    },
+    /// The version to be stamped builds another schema.
+    #[error(
+        "nothing was changed: the schema is not what version {version} builds (`--force` stamps \
+         all the same):\n{}", list(differences)
+    )]
+    Unfit {
+        /// The version.
+        version: String,
+        /// In which way the database differs.
+        differences: Vec<Difference>,
+    },
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(|one| format!("  {one}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What a database turned out to be.
+pub(crate) struct Found<'a> {
+    description: String,
+    version: Version,
+    shape: Option<&'a Shape>,
+    missing: Vec<Difference>,
+    leftovers: Vec<String>,
+    expected: Schema,
+    notes: Vec<String>,
+}
+
+impl Found<'_> {
+    /// What adopting it does, or will do.
+    pub(crate) fn announce(&self) -> Adopted {
+        let added = self.missing.iter().map(|one| format!("adds {}", one.what()));
+        let dropped = self.leftovers.iter().map(|table| format!("drops the empty table `{table}`"));
+        let mapped = self.shape.filter(|shape| shape.up.is_some());
+        let mapped = mapped.map(|shape| format!("maps `{}` to version {}", shape.name, self.version));
+        Adopted {
+            description: self.description.clone(),
+            version: self.version.clone(),
+            changes: added.chain(dropped).chain(mapped).collect(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+/// The history of a database that has just been stamped with `version`.
+pub(crate) fn history_of(catalog: &Catalog, version: &Version) -> History {
+    let upto = catalog.migrations().iter().take_while(|one| one.version <= *version);
+    History {
+        applied: upto.map(|one| (one.version.clone(), Some(one.checksum))).collect(),
+        ..History::default()
+    }
+}
+
+/// Finds out what the database is. `None` when nothing is in it.
+pub(crate) async fn recognise<'a>(session: &mut Session<'a>) -> Result<Option<Found<'a>>, Error> {
+    let live = Schema::inspect(&mut session.conn).await?;
+    let revision = alembic_revision(session).await?;
+    if live.is_empty() {
+        if let Some(revision) = revision {
+            tracing::warn!(
+                target: crate::LOG_TARGET,
+                "`alembic_version` says `{revision}`, but the database is empty: it is migrated"
+            );
+        }
+        return Ok(None);
+    }
+    let reference = Reference::build(session).await?;
+    let fitting: Vec<_> = reference
+        .candidates
+        .iter()
+        .filter(|candidate| candidate.shape.is_none() && candidate.schema == live)
+        .collect();
+    let found = match fitting.as_slice() {
+        [] => known_shape(session, &reference, &live).await?,
+        [one] => one.found(Vec::new(), Vec::new()),
+        several => {
+            let versions = several.iter().map(|one| one.version.clone()).collect();
+            return Err(Error::Adopt(Box::new(AdoptRefused::Ambiguous { versions })));
+        }
+    };
+    Ok(Some(with_claim(found, session.catalog, revision)))
+}
+
+/// Notes where `alembic_version` claims something else than the schema shows.
+fn with_claim<'a>(mut found: Found<'a>, catalog: &Catalog, revision: Option<String>) -> Found<'a> {
+    if let Some(revision) = revision {
+        let claim = catalog.alembic().iter().find(|claim| claim.revision == revision);
+        let version = &found.version;
+        match claim {
+            Some(claim) if claim.version == *version => {}
+            Some(claim) => found.notes.push(format!(
+                "`alembic_version` says `{revision}`, which claims version {}; the schema is \
+                 version {version}, and that is believed", claim.version
+            )),
+            None => found.notes.push(format!(
+                "`alembic_version` says `{revision}`, which is not known; the schema is version \
+                 {version}, and that is believed"
+            )),
+        }
+    }
+    found
+}
+
+async fn known_shape<'a>(
+    session: &mut Session<'a>,
+    reference: &Reference<'a>,
+    live: &Schema,
+) -> Result<Found<'a>, Error> {
+    let mut closest: Option<(&Candidate<'a>, Vec<Difference>)> = None;
+    for candidate in &reference.candidates {
+        let differences = candidate.schema.differences(live);
+        if let Some(shape) = candidate.shape {
+            let (accepted, rest) = shape.sort(differences.clone());
+            if rest.is_empty() && all_empty(session, &accepted.leftovers).await? {
+                return Ok(candidate.found(accepted.missing, accepted.leftovers));
+            }
+        }
+        if closest.as_ref().is_none_or(|(_, fewest)| differences.len() < fewest.len()) {
+            closest = Some((candidate, differences));
+        }
+    }
+    let (closest, differences) = match closest {
+        Some((candidate, differences)) => (candidate.description.clone(), differences),
+        None => ("an empty catalog".to_owned(), Schema::default().differences(live)),
+    };
+    let set = session.catalog.set().to_owned();
+    Err(Error::Adopt(Box::new(AdoptRefused::Unknown { set, closest, differences })))
+}
+
+/// Differences that a shape allows for.
+struct Accepted {
+    missing: Vec<Difference>,
+    leftovers: Vec<String>,
+}
+
+/// Parts the differences that a shape allows for from the others.
+trait Sort {
+    fn sort(&self, differences: Vec<Difference>) -> (Accepted, Vec<Difference>);
+}
+
+impl Sort for Shape {
+    fn sort(&self, differences: Vec<Difference>) -> (Accepted, Vec<Difference>) {
+        let mut accepted = Accepted { missing: Vec::new(), leftovers: Vec::new() };
+        let mut rest = Vec::new();
+        for difference in differences {
+            let object = difference.object.as_str();
+            match difference.kind {
+                DifferenceKind::Missing if self.optional.iter().any(|one| one == object) => {
+                    accepted.missing.push(difference);
+                }
+                DifferenceKind::Unknown if self.leftovers.iter().any(|one| one == object) => {
+                    accepted.leftovers.push(object.to_owned());
+                }
+                _ => rest.push(difference),
+            }
+        }
+        (accepted, rest)
+    }
+}
+
+async fn all_empty(session: &mut Session<'_>, tables: &[String]) -> Result<bool, Error> {
+    for table in tables {
+        let query = format!("SELECT '1' FROM {} LIMIT 1", identifier(table));
+        if session.conn.text(&query).await.doing("look into a leftover table")?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What `alembic_version` says, when there is one.
+async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, Error> {
+    let exists = match session.conn.dialect() {
+        Dialect::Sqlite => {
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'alembic_version'"
+        }
+        Dialect::Postgres => {
+            "SELECT relname FROM pg_class WHERE relname = 'alembic_version' AND relnamespace = \
+             (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+        }
+    };
+    const DOING: &str = "read `alembic_version`";
+    if session.conn.text(exists).await.doing(DOING)?.is_none() {
+        return Ok(None);
+    }
+    session.conn.text("SELECT version_num FROM alembic_version").await.doing(DOING)
+}
+
+/// Recognises the database, makes it fit, and stamps it. `None` when nothing is in it.
+pub(crate) async fn adopt(session: &mut Session<'_>) -> Result<Option<Adopted>, Error> {
+    let Some(found) = recognise(session).await? else { return Ok(None) };
+    let definitions = match found.missing.is_empty() {
+        true => Default::default(),
+        false => reference::definitions(session.catalog, &found.version).await?,
+    };
+    let rebuilds = session.conn.dialect() == Dialect::Sqlite
+        && found.shape.is_some_and(|shape| !shape.foreign_keys);
+    if rebuilds {
+        session.conn.batch("PRAGMA foreign_keys = OFF").await.doing("switch foreign keys off")?;
+    }
+    let result = transform(session, &found, &definitions).await;
+    if result.is_err() {
+        session.roll_back().await;
+    }
+    if rebuilds {
+        session.conn.batch("PRAGMA foreign_keys = ON").await.doing("switch foreign keys on")?;
+    }
+    let mut adopted = found.announce();
+    adopted.notes.extend(result.map_err(|cause| failed(session.catalog, &found, cause))?);
+    tracing::info!(
+        target: crate::LOG_TARGET,
+        version = %adopted.version, outcome = "adopted",
+        "adopted: this is {}, version {}", adopted.description, adopted.version
+    );
+    for line in adopted.changes.iter().chain(&adopted.notes) {
+        tracing::warn!(target: crate::LOG_TARGET, version = %adopted.version, "adopted: {line}");
+    }
+    Ok(Some(adopted))
+}
+
+fn failed(catalog: &Catalog, found: &Found<'_>, cause: StepCause) -> Error {
+    let migration = catalog.get(&found.version);
+    Error::Step(Box::new(StepError {
+        version: found.version.clone(),
+        name: migration.map_or_else(String::new, |one| one.name.clone().into_owned()),
+        direction: Direction::Up,
+        place: None,
+        left: Left::Nothing,
+        kept: Vec::new(),
+        blockers: None,
+        cause,
+    }))
+}
+
+/// Everything in one transaction, committed only when the schema fits in the end.
+async fn transform(
+    session: &mut Session<'_>,
+    found: &Found<'_>,
+    definitions: &reference::Definitions,
+) -> Result<Vec<String>, StepCause> {
+    let begin = match session.conn.dialect() {
+        Dialect::Sqlite => "BEGIN IMMEDIATE",
+        Dialect::Postgres => "BEGIN",
+    };
+    session.conn.batch(begin).await?;
+    let guard = match session.conn.dialect() {
+        Dialect::Sqlite => Some(Guard::before(&mut session.conn).await?),
+        Dialect::Postgres => None,
+    };
+    for table in &found.leftovers {
+        session.conn.batch(&format!("DROP TABLE {}", identifier(table))).await?;
+    }
+    for missing in &found.missing {
+        for statement in definitions.of(&missing.object) {
+            session.conn.batch(&statement).await?;
+        }
+    }
+    if let Some(up) = found.shape.and_then(|shape| shape.up.as_deref()) {
+        let statements = statement::split(up, session.conn.dialect());
+        for statement in statements.map_err(|error| StepCause::Unfit(error.to_string()))? {
+            session.conn.batch(statement.text).await?;
+        }
+    }
+    if let Some(guard) = guard {
+        guard.after(&mut session.conn).await?;
+    }
+    let live = Schema::inspect(&mut session.conn).await.map_err(|error| StepCause::Unfit(error.to_string()))?;
+    let differences = found.expected.differences(&live);
+    if !differences.is_empty() {
+        return Err(StepCause::Unfit(list(&differences)));
+    }
+    for statement in session.tables.create() {
+        session.conn.batch(&statement).await?;
+    }
+    stamp(session, &found.version).await?;
+    let notes = match found.shape.and_then(|shape| shape.notes.as_deref()) {
+        Some(query) => session.conn.texts(query).await?,
+        None => Vec::new(),
+    };
+    session.conn.batch("COMMIT").await?;
+    Ok(notes)
+}
+
+async fn stamp(session: &mut Session<'_>, version: &Version) -> Result<(), StepCause> {
+    let catalog = session.catalog;
+    for migration in catalog.migrations().iter().take_while(|one| one.version <= *version) {
+        let claim = session.tables.claim(&migration.version);
+        let record = session.record(&Entry::new(migration, "adopt"));
+        session.conn.batch(&claim).await?;
+        session.conn.batch(&record).await?;
+    }
+    Ok(())
+}
+
+/// Fails unless the schema is what `version` builds; `None` is an empty one.
+pub(crate) async fn check_fit(
+    session: &mut Session<'_>,
+    version: Option<&Version>,
+) -> Result<(), Error> {
+    let live = Schema::inspect(&mut session.conn).await?;
+    let expected = match version {
+        None => Schema::default(),
+        Some(version) => Reference::build(session).await?.schema_of(version),
+    };
+    let differences = expected.differences(&live);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    let version = version.map_or_else(|| "base".to_owned(), ToString::to_string);
+    Err(Error::Adopt(Box::new(AdoptRefused::Unfit { version, differences })))
+}
+
+/// A column as `ALTER TABLE … ADD COLUMN` wants it.
+fn add_column(table: &str, column: &str, schema: &Schema) -> Option<String> {
+    let definition = schema.tables.get(table)?.columns.get(column)?;
+    Some(format!("ALTER TABLE {} ADD COLUMN {} {definition}", identifier(table), identifier(column)))
+}
+
+/// A name that cannot meet another runner's.
+fn scratch_schema() -> String {
+    format!("underpin_scratch_{}", std::process::id())
+}
+
+/// The search path for a scratch schema: after it, only schemas that extensions live in.
+fn scratch_path(schema: &str) -> String {
+    let own = literal(&identifier(schema));
+    format!(
+        "SELECT set_config('search_path', concat_ws(', ', {own}, (SELECT string_agg(DISTINCT \
+         quote_ident(n.nspname), ', ') FROM pg_extension e JOIN pg_namespace n ON n.oid = \
+         e.extnamespace WHERE n.nspname <> 'pg_catalog')), true)"
+    )
+}

@@ -1,0 +1,208 @@
+//! What each version of a catalog and each known shape builds.
+//!
+//! SQLite: built in memory. PostgreSQL: built in a scratch schema, in a transaction that is rolled
+//! back.
+
+use std::collections::BTreeMap;
+
+use underpin_catalog::{Catalog, Dialect, Migration, Shape, Version, statement};
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
+
+use super::{Found, add_column, scratch_path, scratch_schema};
+use crate::{
+    Error, Schema,
+    error::Doing,
+    session::Session,
+    sql::{identifier, json},
+};
+
+/// Everything that a database may turn out to be.
+pub(super) struct Reference<'a> {
+    pub(super) candidates: Vec<Candidate<'a>>,
+}
+
+/// One thing that a database may turn out to be.
+pub(super) struct Candidate<'a> {
+    /// Finishes the sentence "this is …".
+    pub(super) description: String,
+    /// What it is, or becomes.
+    pub(super) version: Version,
+    pub(super) shape: Option<&'a Shape>,
+    pub(super) schema: Schema,
+    /// What `version` builds.
+    target: Schema,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn found(
+        &self,
+        missing: Vec<crate::Difference>,
+        leftovers: Vec<String>,
+    ) -> Found<'a> {
+        Found {
+            description: self.description.clone(),
+            version: self.version.clone(),
+            shape: self.shape,
+            missing,
+            leftovers,
+            expected: self.target.clone(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+const DOING: &str = "build a version for comparison";
+
+impl<'a> Reference<'a> {
+    pub(super) async fn build(session: &mut Session<'a>) -> Result<Self, Error> {
+        let catalog = session.catalog;
+        let versions = match catalog.dialect() {
+            Dialect::Sqlite => versions(&mut memory().await?, catalog).await?,
+            Dialect::Postgres => in_scratch(session, None).await?,
+        };
+        let mut candidates: Vec<_> = versions
+            .iter()
+            .map(|(migration, schema)| Candidate {
+                description: format!("version {} {}", migration.version, migration.name),
+                version: migration.version.clone(),
+                shape: None,
+                schema: schema.clone(),
+                target: schema.clone(),
+            })
+            .collect();
+        for shape in catalog.shapes() {
+            let target = versions.iter().find(|(one, _)| one.version == shape.version);
+            let Some((_, target)) = target else { continue };
+            let schema = match (&shape.schema, catalog.dialect()) {
+                (None, _) => target.clone(),
+                (Some(script), Dialect::Sqlite) => {
+                    let mut conn = memory().await?;
+                    run(&mut conn, script).await?;
+                    Schema::inspect(&mut conn).await?
+                }
+                (Some(script), Dialect::Postgres) => {
+                    let built = in_scratch(session, Some(script)).await?;
+                    built.into_iter().next().map(|(_, schema)| schema).unwrap_or_default()
+                }
+            };
+            candidates.push(Candidate {
+                description: shape.description.clone().into_owned(),
+                version: shape.version.clone(),
+                shape: Some(shape),
+                schema,
+                target: target.clone(),
+            });
+        }
+        Ok(Self { candidates })
+    }
+
+    /// What `version` builds.
+    pub(super) fn schema_of(&self, version: &Version) -> Schema {
+        let candidate = self.candidates.iter().find(|one| one.version == *version);
+        candidate.map(|one| one.target.clone()).unwrap_or_default()
+    }
+}
+
+async fn memory() -> Result<Conn, Error> {
+    let options = ConnectOptions { access: Access::Create, ..ConnectOptions::default() };
+    let mut conn = DatabaseUrl::memory().connect(&options).await?;
+    // A rebuild drops tables that others point to; there are no rows to lose here.
+    conn.batch("PRAGMA foreign_keys = OFF").await.doing(DOING)?;
+    Ok(conn)
+}
+
+/// The schema after each migration.
+async fn versions<'a>(
+    conn: &mut Conn,
+    catalog: &'a Catalog,
+) -> Result<Vec<(&'a Migration, Schema)>, Error> {
+    let mut versions = Vec::new();
+    for migration in catalog.migrations() {
+        run(conn, &migration.up).await?;
+        versions.push((migration, Schema::inspect(conn).await?));
+    }
+    Ok(versions)
+}
+
+/// Builds every version, or what `script` builds in place of the first, and takes it back.
+async fn in_scratch<'a>(
+    session: &mut Session<'a>,
+    script: Option<&str>,
+) -> Result<Vec<(&'a Migration, Schema)>, Error> {
+    let schema = scratch_schema();
+    let begin = format!("BEGIN; CREATE SCHEMA {}; {}", identifier(&schema), scratch_path(&schema));
+    let catalog = session.catalog;
+    let built = async {
+        session.conn.batch(&begin).await.doing(DOING)?;
+        match (script, catalog.migrations().first()) {
+            (Some(script), Some(first)) => {
+                run(&mut session.conn, script).await?;
+                Ok(vec![(first, Schema::inspect(&mut session.conn).await?)])
+            }
+            _ => versions(&mut session.conn, catalog).await,
+        }
+    };
+    let built = built.await;
+    session.roll_back().await;
+    built
+}
+
+/// Runs a script inside the transaction that is open. What cannot run there is either of no
+/// consequence for the schema, or an index that can be built without `CONCURRENTLY` as well.
+async fn run(conn: &mut Conn, script: &str) -> Result<(), Error> {
+    let dialect = conn.dialect();
+    let statements =
+        statement::split(script, dialect).map_err(|error| Error::History(error.to_string()))?;
+    for one in statements {
+        match one.kind {
+            statement::Kind::TransactionControl | statement::Kind::ForeignKeysPragma => continue,
+            statement::Kind::NotInTransaction => {
+                let words: Vec<_> = one.text.split_whitespace().collect();
+                let plain = words.iter().filter(|word| !word.eq_ignore_ascii_case("concurrently"));
+                let plain: Vec<_> = plain.copied().collect();
+                if plain.len() < words.len() {
+                    conn.batch(&plain.join(" ")).await.doing(DOING)?;
+                }
+            }
+            _ => conn.batch(one.text).await.doing(DOING)?,
+        }
+    }
+    Ok(())
+}
+
+/// How a version defines its objects, for adding one that is missing.
+#[derive(Default)]
+pub(super) struct Definitions {
+    /// `CREATE` statements by name, in SQLite's own words, with the table each belongs to.
+    statements: BTreeMap<String, (String, String)>,
+    schema: Schema,
+}
+
+impl Definitions {
+    /// The statements that add `object`: a table with its indexes, a column or an index.
+    pub(super) fn of(&self, object: &str) -> Vec<String> {
+        if let Some((table, column)) = object.split_once('.') {
+            return add_column(table, column, &self.schema).into_iter().collect();
+        }
+        let own = self.statements.get(object).into_iter();
+        let indexes = self.statements.iter().filter(|(name, (table, _))| table == object && *name != object);
+        own.chain(indexes.map(|(_, definition)| definition)).map(|(_, sql)| sql.clone()).collect()
+    }
+}
+
+/// How `version` defines its objects. Only SQLite files have known shapes with something missing.
+pub(super) async fn definitions(
+    catalog: &Catalog,
+    version: &Version,
+) -> Result<Definitions, Error> {
+    let mut conn = memory().await?;
+    for migration in catalog.migrations().iter().take_while(|one| one.version <= *version) {
+        run(&mut conn, &migration.up).await?;
+    }
+    let query = "SELECT json_group_object(name, json_array(tbl_name, sql)) FROM sqlite_schema \
+                 WHERE sql IS NOT NULL";
+    Ok(Definitions {
+        statements: json(&mut conn, DOING, query).await?,
+        schema: Schema::inspect(&mut conn).await?,
+    })
+}

@@ -1,0 +1,415 @@
+//! The one way in: the command line, the service and the tests all run this.
+
+use std::time::Duration;
+
+use underpin_catalog::{Catalog, Migration, Version};
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
+
+use crate::{
+    Direction, Error, Goal, Grouping, History, Named, Options, Plan, Record, Report, Status, Step,
+    StepError, StepReport, adopt,
+    checkpoint::checkpoint,
+    error::Doing,
+    lock::{Lock, jittered},
+    plan::{disagreements, out_of_order, pending, plan},
+    session::{Entry, Session},
+    stepwise, transaction,
+};
+
+/// Brings one database to where a catalog wants it.
+///
+/// On SQLite the work is done where the returned futures are polled: call it from a thread that
+/// may block.
+#[derive(Debug, Clone)]
+pub struct Engine<'a> {
+    catalog: &'a Catalog,
+    url: &'a DatabaseUrl,
+    options: Options,
+}
+
+impl<'a> Engine<'a> {
+    /// An engine for the database at `url`, whose dialect must be the catalog's.
+    pub fn new(
+        catalog: &'a Catalog,
+        url: &'a DatabaseUrl,
+        options: Options,
+    ) -> Result<Self, Error> {
+        if catalog.dialect() == url.dialect() {
+            return Ok(Self { catalog, url, options });
+        }
+        Err(Error::Dialect { catalog: catalog.dialect(), url: url.dialect() })
+    }
+
+    /// How the database stands. Takes two reads and no lock.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let mut conn = self.connect(Access::ReadOnly).await?;
+        self.status_on(&mut conn).await
+    }
+
+    /// [`Engine::status`] on a connection that is there already.
+    pub async fn status_on(&self, conn: &mut Conn) -> Result<Status, Error> {
+        let tables = crate::history::Tables::find(conn).await?;
+        let history = tables.read(conn, self.catalog).await?;
+        Ok(self.judge(&history))
+    }
+
+    /// Opens a connection as the engine uses it.
+    pub async fn connect(&self, access: Access) -> Result<Conn, Error> {
+        Ok(self.url.connect(&self.connect_options(access)).await?)
+    }
+
+    /// Every row of the history, oldest first, and when Diesel's table says what was applied.
+    pub async fn records(
+        &self,
+    ) -> Result<(Vec<Record>, std::collections::BTreeMap<String, String>), Error> {
+        let mut session = self.session(Access::ReadOnly).await?;
+        let run_on = session.tables.run_on(&mut session.conn).await?;
+        Ok((session.tables.records(&mut session.conn).await?, run_on))
+    }
+
+    /// Goes to `goal`. A database with tables and no history is recognised first.
+    pub async fn migrate(&self, goal: &Goal) -> Result<Report, Error> {
+        let access = match goal.direction() {
+            Direction::Up => Access::Create,
+            Direction::Down => Access::ReadWrite,
+        };
+        let mut session = self.session(access).await?;
+        let history = session.history().await?;
+        if plan(self.catalog, &history, goal, self.options.policy)?.steps.is_empty() {
+            return Ok(self.report(None, Vec::new(), false, &history));
+        }
+        let mut lock = self.lock(&session).await?;
+        let result = self.migrate_locked(&mut session, &mut lock, goal).await;
+        lock.release().await;
+        checkpoint();
+        result
+    }
+
+    async fn migrate_locked(
+        &self,
+        session: &mut Session<'_>,
+        lock: &mut Lock,
+        goal: &Goal,
+    ) -> Result<Report, Error> {
+        let mut history = session.refresh().await?;
+        checkpoint();
+        let mut adopted = None;
+        let mut grouping = self.options.grouping;
+        if history.is_fresh() && goal.direction() == Direction::Up {
+            adopted = adopt::adopt(session).await?;
+            match adopted {
+                Some(_) => history = session.refresh().await?,
+                None => grouping = Grouping::Single,
+            }
+        }
+        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        let steps = self.run(session, lock, &plan, grouping).await?;
+        let single = grouping == Grouping::Single && plan.fits_one_transaction();
+        let history = session.refresh().await?;
+        Ok(self.report(adopted, steps, single, &history))
+    }
+
+    async fn run(
+        &self,
+        session: &mut Session<'_>,
+        lock: &mut Lock,
+        plan: &Plan<'_>,
+        grouping: Grouping,
+    ) -> Result<Vec<StepReport>, Error> {
+        let mut reports: Vec<StepReport> = Vec::with_capacity(plan.steps.len());
+        let kept = |reports: &[StepReport], mut error: StepError| {
+            error.kept = reports.iter().map(|report| report.version.clone()).collect();
+            tracing::error!(
+                target: crate::LOG_TARGET,
+                version = %error.version, name = error.name, outcome = "failed",
+                "migration {} {} failed", error.version, error.name
+            );
+            Error::from(Box::new(error))
+        };
+        for steps in plan.transactions(grouping) {
+            let done = match steps {
+                [step] if !step.migration.metadata.run_in_transaction => {
+                    stepwise::run(session, step).await.map(|report| vec![report])
+                }
+                _ => self.transaction(session, lock, steps).await,
+            };
+            let done = done.map_err(|error| kept(&reports, error))?;
+            session.tables.diesel = true;
+            session.tables.own = true;
+            done.iter().for_each(log);
+            reports.extend(done);
+        }
+        Ok(reports)
+    }
+
+    /// Runs one transaction, again when PostgreSQL's `lock_timeout` ended it.
+    async fn transaction(
+        &self,
+        session: &mut Session<'_>,
+        lock: &mut Lock,
+        steps: &[Step<'_>],
+    ) -> Result<Vec<StepReport>, StepError> {
+        let mut retries = 0;
+        loop {
+            let (result, blockers) = match lock {
+                Lock::Postgres(lock) => lock.watch(session, steps, &self.options).await,
+                _ => (transaction::run(session, steps).await, None),
+            };
+            match result {
+                Ok(reports) => return Ok(reports),
+                Err(failure) if failure.is_lock_timeout() && retries < self.options.lock_retries => {
+                    retries += 1;
+                    tracing::warn!(
+                        target: crate::LOG_TARGET,
+                        version = %steps[0].migration.version, retries,
+                        "migration {} waited for a lock held by {}: try {retries} of {}",
+                        steps[0].migration.version,
+                        blockers.as_deref().unwrap_or("an unknown process"),
+                        self.options.lock_retries,
+                    );
+                    tokio::time::sleep(jittered(Duration::from_millis(200) * retries)).await;
+                }
+                Err(failure) => return Err(failure.rolled_back(steps, blockers)),
+            }
+        }
+    }
+
+    /// What [`Engine::migrate`] would do. Changes nothing.
+    pub async fn dry_run(&self, goal: &Goal) -> Result<Report, Error> {
+        let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
+        if absent && goal.direction() == Direction::Up {
+            let history = History::default();
+            let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+            return Ok(self.announce(&plan, None, Grouping::Single, &history));
+        }
+        let mut session = self.session(Access::ReadOnly).await?;
+        let mut history = session.history().await?;
+        let mut adopted = None;
+        let mut grouping = self.options.grouping;
+        if history.is_fresh() && goal.direction() == Direction::Up {
+            adopted = adopt::recognise(&mut session).await?.map(|found| found.announce());
+            match &adopted {
+                Some(adopted) => history = adopt::history_of(self.catalog, &adopted.version),
+                None => grouping = Grouping::Single,
+            }
+        }
+        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        Ok(self.announce(&plan, adopted, grouping, &history))
+    }
+
+    fn announce(
+        &self,
+        plan: &Plan<'_>,
+        adopted: Option<crate::Adopted>,
+        grouping: Grouping,
+        history: &History,
+    ) -> Report {
+        let mut after = history.clone();
+        for step in &plan.steps {
+            match step.direction {
+                Direction::Up => after.applied.insert(step.migration.version.clone(), None),
+                Direction::Down => after.applied.remove(&step.migration.version),
+            };
+        }
+        let step = |step: &Step<'_>| StepReport {
+            elapsed_ms: None,
+            ..transaction::report(step, 0, Vec::new())
+        };
+        let single = grouping == Grouping::Single && plan.fits_one_transaction();
+        self.report(adopted, plan.steps.iter().map(step).collect(), single, &after)
+    }
+
+    /// Recognises a database without a history, makes it fit a version and stamps that.
+    ///
+    /// `None` for an empty database, and for one that has a history.
+    pub async fn adopt(&self) -> Result<Option<crate::Adopted>, Error> {
+        let mut session = self.session(Access::ReadWrite).await?;
+        let lock = self.lock(&session).await?;
+        let result = async {
+            if session.refresh().await?.is_fresh() {
+                adopt::adopt(&mut session).await
+            } else {
+                Ok(None)
+            }
+        };
+        let result = result.await;
+        lock.release().await;
+        result
+    }
+
+    /// What [`Engine::adopt`] would do. Changes nothing.
+    pub async fn adopt_dry_run(&self) -> Result<Option<crate::Adopted>, Error> {
+        let mut session = self.session(Access::ReadOnly).await?;
+        if !session.history().await?.is_fresh() {
+            return Ok(None);
+        }
+        Ok(adopt::recognise(&mut session).await?.map(|found| found.announce()))
+    }
+
+    /// Records the versions up to `version` as applied and later ones as not, and runs no script.
+    ///
+    /// The schema must be what `version` builds, unless `force` is set.
+    pub async fn stamp(&self, version: Option<&Version>, force: bool) -> Result<Status, Error> {
+        let mut session = self.session(Access::ReadWrite).await?;
+        let lock = self.lock(&session).await?;
+        let result = self.stamp_locked(&mut session, version, force).await;
+        lock.release().await;
+        result
+    }
+
+    async fn stamp_locked(
+        &self,
+        session: &mut Session<'_>,
+        version: Option<&Version>,
+        force: bool,
+    ) -> Result<Status, Error> {
+        let history = session.refresh().await?;
+        if !force {
+            adopt::check_fit(session, version).await?;
+        }
+        let wanted = |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
+        let mut message = vec!["BEGIN".to_owned()];
+        message.extend(session.tables.create());
+        for migration in self.catalog.migrations() {
+            let is = history.applied.contains_key(&migration.version);
+            match (wanted(&migration), is) {
+                (true, false) => message.push(session.tables.claim(&migration.version)),
+                (false, true) => message.push(session.tables.release(&migration.version)),
+                _ => {}
+            }
+            let half = history.interrupted.as_ref().is_some_and(|one| one.version == migration.version);
+            if half || wanted(&migration) != is {
+                message.push(session.record(&Entry::new(migration, "stamp")));
+            }
+        }
+        message.push("COMMIT".to_owned());
+        session.whole(&message).await.doing("stamp")?;
+        Ok(self.judge(&session.refresh().await?))
+    }
+
+    /// Accepts the script of `migration` as it is now, and says why.
+    pub async fn repair(&self, migration: &Migration, reason: &str) -> Result<Status, Error> {
+        let mut session = self.session(Access::ReadWrite).await?;
+        let lock = self.lock(&session).await?;
+        let result = async {
+            session.refresh().await?;
+            let entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
+            let mut message = vec!["BEGIN".to_owned()];
+            message.extend(session.tables.create());
+            message.push(session.record(&entry));
+            message.push("COMMIT".to_owned());
+            session.whole(&message).await.doing("repair")?;
+            Ok(self.judge(&session.refresh().await?))
+        };
+        let result = result.await;
+        lock.release().await;
+        result
+    }
+
+    /// The script that the database's own client can run to the same end.
+    pub async fn script(&self, goal: &Goal) -> Result<String, Error> {
+        let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
+        if absent {
+            let conn = DatabaseUrl::memory().connect(&self.connect_options(Access::Create)).await?;
+            return self.script_on(Session::new(conn, self.catalog).await?, goal).await;
+        }
+        self.script_on(self.session(Access::ReadOnly).await?, goal).await
+    }
+
+    async fn script_on(&self, mut session: Session<'_>, goal: &Goal) -> Result<String, Error> {
+        let history = session.history().await?;
+        let mut grouping = self.options.grouping;
+        if history.is_fresh() && goal.direction() == Direction::Up {
+            if let Some(found) = adopt::recognise(&mut session).await? {
+                return Err(Error::ScriptNeedsHistory(found.announce().description));
+            }
+            grouping = Grouping::Single;
+        }
+        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        Ok(crate::script::render(&session, &plan, grouping))
+    }
+
+    fn judge(&self, history: &History) -> Status {
+        let open: Vec<_> = pending(self.catalog, history).collect();
+        let mut problems = disagreements(self.catalog, history, crate::Policy::default());
+        problems.extend(out_of_order(history, &open));
+        Status {
+            set: self.catalog.set().to_owned(),
+            dialect: self.catalog.dialect(),
+            head: self.catalog.head().map(|head| head.version.clone()),
+            applied_head: history.head().cloned(),
+            applied: history.applied.len(),
+            pending: open.into_iter().map(Named::from).collect(),
+            problems,
+        }
+    }
+
+    fn report(
+        &self,
+        adopted: Option<crate::Adopted>,
+        steps: Vec<StepReport>,
+        single_transaction: bool,
+        history: &History,
+    ) -> Report {
+        Report {
+            set: self.catalog.set().to_owned(),
+            adopted,
+            steps,
+            single_transaction,
+            head: history.head().cloned(),
+        }
+    }
+
+    async fn session(&self, access: Access) -> Result<Session<'a>, Error> {
+        let conn = self.connect(access).await?;
+        checkpoint();
+        Session::new(conn, self.catalog).await
+    }
+
+    async fn lock(&self, session: &Session<'_>) -> Result<Lock, Error> {
+        let options = self.connect_options(Access::ReadWrite);
+        let schema = session.tables.schema();
+        let wait = self.options.lock_wait;
+        let lock = Lock::acquire(self.url, &options, self.catalog, schema, wait).await?;
+        checkpoint();
+        Ok(lock)
+    }
+
+    fn connect_options(&self, access: Access) -> ConnectOptions {
+        ConnectOptions {
+            access,
+            application_name: self.options.application_name.clone(),
+            lock_timeout: Some(self.options.lock_timeout),
+            statement_timeout: self.options.statement_timeout,
+            ..ConnectOptions::default()
+        }
+    }
+}
+
+fn log(report: &StepReport) {
+    let StepReport { version, name, direction, elapsed_ms, notes } = report;
+    let elapsed_ms = elapsed_ms.unwrap_or_default();
+    let (outcome, verb) = match direction {
+        Direction::Up => ("applied", "applied"),
+        Direction::Down => ("reverted", "reverted"),
+    };
+    tracing::info!(
+        target: crate::LOG_TARGET,
+        %version, name, elapsed_ms, outcome,
+        "{verb} {version} {name} in {elapsed_ms} ms"
+    );
+    for note in notes {
+        tracing::warn!(target: crate::LOG_TARGET, %version, "{version} {name}: {note}");
+    }
+}
+
+impl Session<'_> {
+    /// Sends statements that make one transaction; rolls back when one of them fails.
+    pub(crate) async fn whole(&mut self, statements: &[String]) -> Result<(), underpin_db::DbError> {
+        let result = self.conn.batch(&statements.join(";\n")).await;
+        if result.is_err() {
+            self.roll_back().await;
+        }
+        result
+    }
+}

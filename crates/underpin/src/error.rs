@@ -1,0 +1,268 @@
+//! What can go wrong, told apart by what it left behind.
+//!
+//! [`Refused`] and [`AdoptRefused`](crate::AdoptRefused) mean that nothing ran; [`StepError`]
+//! means that something did, and says what of it stays.
+
+use std::{fmt, time::Duration};
+
+use underpin_catalog::{CatalogError, Checksum, Dialect, Version};
+use underpin_db::{ConnectError, DbError};
+
+use crate::{AdoptRefused, Direction};
+
+/// A run that did not reach its goal.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database could not be opened.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The migrations could not be read.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Nothing ran: the catalog and the database contradict each other.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Nothing ran: the schema is none that the set knows.
+    #[error(transparent)]
+    Adopt(#[from] Box<AdoptRefused>),
+    /// Nothing ran: another runner is at work.
+    #[error("waited {} s for the migration lock, held by {holder}: wait for it, or stop it", waited.as_secs())]
+    Locked {
+        /// Who has the lock, as far as the database knows.
+        holder: String,
+        /// How long this runner waited.
+        waited: Duration,
+    },
+    /// A migration failed.
+    #[error(transparent)]
+    Step(#[from] Box<StepError>),
+    /// The database failed outside any migration.
+    #[error("cannot {doing}")]
+    Database {
+        /// What the engine was about to do.
+        doing: &'static str,
+        /// What the database said.
+        source: DbError,
+    },
+    /// The history holds what this engine does not write.
+    #[error("cannot read the history: {0}: was it edited by hand?")]
+    History(String),
+    /// The catalog is of the other dialect.
+    #[error("the migrations are for {catalog}, the database is {url}: choose one dialect")]
+    Dialect {
+        /// Of the migrations.
+        catalog: Dialect,
+        /// Of the database.
+        url: Dialect,
+    },
+    /// A script cannot be written for a database that has to be recognised first.
+    #[error("a script cannot adopt a database, and this is {0}: run `underpin adopt` first")]
+    ScriptNeedsHistory(String),
+    /// PostgreSQL: the search path names no schema that exists.
+    #[error("no schema to migrate: the search path names none that exists: create it, or set `search_path`")]
+    NoSchema,
+    /// The lock's file could not be made.
+    #[error("cannot lock `{path}`")]
+    LockFile {
+        /// The file beside the database.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Says what the engine was doing when the database failed.
+pub(crate) trait Doing<T> {
+    fn doing(self, doing: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, DbError> {
+    fn doing(self, doing: &'static str) -> Result<T, Error> {
+        self.map_err(|source| Error::Database { doing, source })
+    }
+}
+
+/// Everything that stands in the way of a plan. Nothing was run.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Refused(pub Vec<Refusal>);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing was run: ")?;
+        for (index, refusal) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{refusal}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One thing that stands in the way of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum Refusal {
+    /// The script was edited after it ran.
+    #[error(
+        "migration {version} ran as {applied:.8}, but its script is now {catalog:.8}: restore the \
+         script, or accept the edit with `underpin repair {version} --reason …`"
+    )]
+    Diverged { version: Version, applied: Checksum, catalog: Checksum },
+    /// The history names a migration that the catalog does not have.
+    #[error(
+        "migration {version} is applied but unknown: is this binary older than the database? run \
+         the newer one, or go on with `--allow-missing`"
+    )]
+    Missing { version: Version },
+    /// A pending migration sorts before one that has been applied.
+    #[error(
+        "migration {version} is pending, yet {head} is applied: rename it to sort last, or apply \
+         it with `--allow-out-of-order`"
+    )]
+    OutOfOrder { version: Version, head: Version },
+    /// A script outside a transaction began and did not finish.
+    #[error(
+        "migration {version} was interrupted ({direction} script, {done} statements done, the next \
+         may be half done): look at it, then go on with `underpin {} --resume`", verb(*direction)
+    )]
+    Interrupted { version: Version, direction: Direction, done: usize },
+    /// There is no script to take the migration back.
+    #[error("migration {version} has no `down.sql`: write one, or restore a backup")]
+    Irreversible { version: Version },
+    /// The script to take the migration back cannot be read.
+    #[error("the `down.sql` of migration {version} cannot be read: {message}")]
+    Unreadable { version: Version, message: String },
+    /// The script holds what the engine cannot run safely.
+    #[error("migration {version}, {direction} script, line {line}: {reason}")]
+    Script { version: Version, direction: Direction, line: usize, reason: String },
+}
+
+fn verb(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Up => "upgrade",
+        Direction::Down => "downgrade",
+    }
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// A migration that failed, and what of the run stays.
+#[derive(Debug)]
+pub struct StepError {
+    /// Which migration.
+    pub version: Version,
+    /// Its name.
+    pub name: String,
+    /// Which script of it.
+    pub direction: Direction,
+    /// Where in the script, when the database told.
+    pub place: Option<Place>,
+    /// What of this migration stays.
+    pub left: Left,
+    /// Migrations of this run that are done and stay.
+    pub kept: Vec<Version>,
+    /// PostgreSQL: who held the lock that it waited for in vain.
+    pub blockers: Option<String>,
+    /// What went wrong.
+    pub cause: StepCause,
+}
+
+/// A statement of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Counted from 1.
+    pub statement: usize,
+    /// Counted from 1.
+    pub line: usize,
+    /// How the statement begins, at most 60 characters.
+    pub excerpt: String,
+}
+
+/// What a failed migration leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: its transaction was rolled back, so there is nothing to take back.
+    Nothing,
+    /// So many statements of a script outside a transaction.
+    Statements(usize),
+}
+
+/// Why a migration failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepCause {
+    /// The database refused a statement.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// A table has fewer rows than before a migration that only rebuilds.
+    #[error(
+        "table `{table}` had {before} rows and would have {after}: a migration with \
+         `foreign_keys = false` must keep every row"
+    )]
+    RowsLost {
+        /// The table.
+        table: String,
+        /// Rows before.
+        before: u64,
+        /// Rows after.
+        after: u64,
+    },
+    /// Rows point to nothing that did not before.
+    #[error("{count} rows of `{table}` would point to no row of `{parent}`")]
+    Orphans {
+        /// The table that points.
+        table: String,
+        /// The table it points to.
+        parent: String,
+        /// How many more than before.
+        count: u64,
+    },
+    /// The lock is not held any more, so another runner may be at work.
+    #[error("the migration lock was lost: is there a pooler in between, or was the server restarted?")]
+    LockLost,
+    /// The script ended the transaction that it ran in.
+    #[error("the script ended the engine's transaction: what ran before that is committed")]
+    TransactionEnded,
+    /// The database that was to be completed or mapped is not what it was to become.
+    #[error("the schema does not fit afterwards:\n{0}")]
+    Unfit(String),
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, name, direction, place, left, kept, blockers, cause: _ } = self;
+        write!(f, "migration {version} {name} failed ({direction} script")?;
+        if let Some(Place { statement, line, excerpt }) = place {
+            write!(f, ", statement {statement} at line {line}, `{excerpt}`")?;
+        }
+        f.write_str("); ")?;
+        match left {
+            Left::Nothing => f.write_str("it was rolled back and left nothing")?,
+            Left::Statements(done) => {
+                write!(f, "{done} statements of it are done and stay: see `underpin history`")?;
+            }
+        }
+        match kept.as_slice() {
+            [] => {}
+            [one] => write!(f, "; {one} before it is done and stays")?,
+            [first, .., last] => {
+                write!(f, "; {} before it are done and stay: {first} to {last}", kept.len())?;
+            }
+        }
+        match blockers {
+            Some(blockers) => write!(f, "; it waited for a lock held by {blockers}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for StepError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.cause)
+    }
+}

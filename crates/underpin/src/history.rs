@@ -1,0 +1,341 @@
+//! What a database says has been applied.
+//!
+//! Two tables say it. `__diesel_schema_migrations` is Diesel's own and the truth about what is
+//! applied, so that Diesel's tools and this engine agree whichever of them ran last.
+//! `underpin_history` is ours and append-only: what ran, when, how long, by whom, with which
+//! script. The newest row of a version there tells its checksum, or that it was interrupted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use underpin_catalog::{Catalog, Checksum, Dialect, Version};
+use underpin_db::Conn;
+
+use crate::{
+    Direction, Error, Refusal,
+    sql::{identifier, json, literal},
+};
+
+/// Diesel's table.
+pub(crate) const DIESEL_TABLE: &str = "__diesel_schema_migrations";
+/// Our table.
+pub(crate) const HISTORY_TABLE: &str = "underpin_history";
+
+/// What a database says has been applied of one set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// What is applied, with the checksum of the script that ran. `None` where Diesel's own tools
+    /// applied it: they record none.
+    pub applied: BTreeMap<Version, Option<Checksum>>,
+    /// A script outside a transaction that began and did not finish.
+    pub interrupted: Option<Interrupted>,
+    /// The database has a history of another set.
+    pub others: bool,
+}
+
+impl History {
+    /// The newest version that is applied.
+    #[must_use]
+    pub fn head(&self) -> Option<&Version> {
+        self.applied.last_key_value().map(|(version, _)| version)
+    }
+
+    /// Whether no migration of any set was applied: the database may be empty, or one that
+    /// somebody else made.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.applied.is_empty() && self.interrupted.is_none() && !self.others
+    }
+}
+
+/// A script outside a transaction that began and did not finish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interrupted {
+    /// The migration.
+    pub version: Version,
+    /// Which script of it.
+    pub direction: Direction,
+    /// Statements that are recorded as done; the one after them may be half done.
+    pub done: usize,
+    /// Of the script that began.
+    pub checksum: Option<Checksum>,
+}
+
+impl Interrupted {
+    pub(crate) fn refusal(&self) -> Refusal {
+        let Self { version, direction, done, .. } = self.clone();
+        Refusal::Interrupted { version, direction, done }
+    }
+
+    /// The rest of a script means nothing when the script is another one now.
+    pub(crate) fn edited(&self, catalog: &Catalog) -> Option<Refusal> {
+        let (now, began) = (catalog.get(&self.version)?.checksum, self.checksum?);
+        (now != began).then(|| Refusal::Diverged {
+            version: self.version.clone(),
+            applied: began,
+            catalog: now,
+        })
+    }
+}
+
+/// One row of `underpin_history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The family of migrations.
+    pub set: String,
+    /// Which migration.
+    pub version: String,
+    /// Its name when it ran.
+    pub name: String,
+    /// `upgrade`, `downgrade`, `stamp`, `adopt` or `repair`.
+    pub action: String,
+    /// SHA-256 of the normalised `up.sql`.
+    pub checksum: Option<String>,
+    /// UTC, by the database's clock.
+    pub started_at: String,
+    /// Milliseconds; `None` where nothing measured it.
+    pub duration_ms: Option<i64>,
+    /// The user of the operating system.
+    pub actor: String,
+    /// The machine that ran it.
+    pub host: String,
+    /// The engine's version.
+    pub engine: String,
+    /// `done`, or `running` while a script outside a transaction is under way.
+    pub outcome: String,
+    /// Of a script outside a transaction: statements done so far.
+    pub statement: Option<i64>,
+    /// Why somebody accepted an edited script.
+    pub reason: Option<String>,
+}
+
+/// Which of the two tables a database has, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tables {
+    dialect: Dialect,
+    /// PostgreSQL: the schema that is migrated. Our statements name it, because a script may
+    /// change the search path.
+    schema: Option<String>,
+    pub(crate) diesel: bool,
+    pub(crate) own: bool,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    schema: Option<String>,
+    tables: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Rows {
+    applied: Vec<String>,
+    latest: Vec<Latest>,
+}
+
+#[derive(Deserialize)]
+struct Latest {
+    set: String,
+    version: String,
+    action: String,
+    checksum: Option<String>,
+    outcome: String,
+    statement: Option<usize>,
+}
+
+impl Tables {
+    /// Looks which tables there are; the first of the two reads of a run with nothing to do.
+    pub(crate) async fn find(conn: &mut Conn) -> Result<Self, Error> {
+        let dialect = conn.dialect();
+        let query = match dialect {
+            Dialect::Sqlite => format!(
+                "SELECT json_object('schema', NULL, 'tables', json((SELECT json_group_array(name) \
+                 FROM sqlite_schema WHERE type = 'table' AND name IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}'))))"
+            ),
+            Dialect::Postgres => format!(
+                "SELECT json_build_object('schema', current_schema(), 'tables', (SELECT \
+                 coalesce(json_agg(relname), '[]') FROM pg_catalog.pg_class WHERE relkind = 'r' AND \
+                 relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema()) \
+                 AND relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}')))"
+            ),
+        };
+        let found: Found = json(conn, "look for the history", &query).await?;
+        if dialect == Dialect::Postgres && found.schema.is_none() {
+            return Err(Error::NoSchema);
+        }
+        Ok(Self {
+            dialect,
+            schema: found.schema,
+            diesel: found.tables.iter().any(|name| name == DIESEL_TABLE),
+            own: found.tables.iter().any(|name| name == HISTORY_TABLE),
+        })
+    }
+
+    /// PostgreSQL: the schema that is migrated.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    /// `name` in the schema that is migrated, as SQL.
+    pub(crate) fn qualified(&self, name: &str) -> String {
+        match &self.schema {
+            Some(schema) => format!("{}.{name}", identifier(schema)),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Reads what is applied of `catalog`'s set; the second read.
+    pub(crate) async fn read(&self, conn: &mut Conn, catalog: &Catalog) -> Result<History, Error> {
+        let applied = self.diesel.then(|| {
+            format!("'applied', {}", self.array("version", &self.qualified(DIESEL_TABLE), ""))
+        });
+        let latest = self.own.then(|| {
+            let table = self.qualified(HISTORY_TABLE);
+            let row = self.object(&["version", "action", "checksum", "outcome", "statement"]);
+            let newest =
+                format!(" WHERE id IN (SELECT max(id) FROM {table} GROUP BY set_name, version)");
+            format!("'latest', {}", self.array(&row, &table, &newest))
+        });
+        let parts: Vec<_> = applied.into_iter().chain(latest).collect();
+        if parts.is_empty() {
+            return Ok(History::default());
+        }
+        let query = match self.dialect {
+            Dialect::Sqlite => format!("SELECT json_object({})", parts.join(", ")),
+            Dialect::Postgres => format!("SELECT json_build_object({})", parts.join(", ")),
+        };
+        interpret(json(conn, "read the history", &query).await?, catalog)
+    }
+
+    /// Every row of our table, oldest first.
+    pub(crate) async fn records(&self, conn: &mut Conn) -> Result<Vec<Record>, Error> {
+        if !self.own {
+            return Ok(Vec::new());
+        }
+        let row = self.object(&[
+            "version", "name", "action", "checksum", "started_at", "duration_ms", "actor", "host",
+            "engine", "outcome", "statement", "reason",
+        ]);
+        let table = format!("(SELECT * FROM {} ORDER BY id) AS h", self.qualified(HISTORY_TABLE));
+        let query = format!("SELECT {}", self.array(&row, &table, ""));
+        json(conn, "read the history", &query).await
+    }
+
+    /// When Diesel's table says each version was applied: UTC, by the database's clock.
+    pub(crate) async fn run_on(&self, conn: &mut Conn) -> Result<BTreeMap<String, String>, Error> {
+        if !self.diesel {
+            return Ok(BTreeMap::new());
+        }
+        let aggregate = match self.dialect {
+            Dialect::Sqlite => "json_group_object",
+            Dialect::Postgres => "json_object_agg",
+        };
+        let table = self.qualified(DIESEL_TABLE);
+        let query = format!("SELECT {aggregate}(version, CAST(run_on AS TEXT)) FROM {table}");
+        let rows: Option<_> = json(conn, "read the history", &query).await?;
+        Ok(rows.unwrap_or_default())
+    }
+
+    fn object(&self, columns: &[&str]) -> String {
+        let pairs: Vec<_> = columns.iter().map(|name| format!("'{name}', {name}")).collect();
+        let function = match self.dialect {
+            Dialect::Sqlite => "json_object",
+            Dialect::Postgres => "json_build_object",
+        };
+        format!("{function}('set', set_name, {})", pairs.join(", "))
+    }
+
+    fn array(&self, value: &str, table: &str, rest: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite => format!("json((SELECT json_group_array({value}) FROM {table}{rest}))"),
+            Dialect::Postgres => {
+                format!("(SELECT coalesce(json_agg({value}), '[]') FROM {table}{rest})")
+            }
+        }
+    }
+
+    /// Creates what is missing; one or two statements, valid inside a transaction.
+    pub(crate) fn create(&self) -> Vec<String> {
+        let id = match self.dialect {
+            Dialect::Sqlite => "INTEGER PRIMARY KEY",
+            Dialect::Postgres => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        };
+        let diesel = (!self.diesel).then(|| {
+            format!(
+                "CREATE TABLE {} (version VARCHAR(50) PRIMARY KEY NOT NULL, \
+                 run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
+                self.qualified(DIESEL_TABLE)
+            )
+        });
+        let own = (!self.own).then(|| {
+            format!(
+                "CREATE TABLE {} (id {id}, set_name TEXT NOT NULL, version TEXT NOT NULL, \
+                 name TEXT NOT NULL, action TEXT NOT NULL, checksum TEXT, \
+                 started_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, duration_ms BIGINT, \
+                 actor TEXT NOT NULL, host TEXT NOT NULL, engine TEXT NOT NULL, \
+                 outcome TEXT NOT NULL, statement BIGINT, reason TEXT)",
+                self.qualified(HISTORY_TABLE)
+            )
+        });
+        diesel.into_iter().chain(own).collect()
+    }
+
+    /// Records in Diesel's table that `version` is applied. Its primary key makes this fail when
+    /// another runner was faster, so it comes first in a transaction.
+    pub(crate) fn claim(&self, version: &Version) -> String {
+        let table = self.qualified(DIESEL_TABLE);
+        format!("INSERT INTO {table} (version) VALUES ({})", literal(version.as_str()))
+    }
+
+    /// Records in Diesel's table that `version` is not applied any more.
+    pub(crate) fn release(&self, version: &Version) -> String {
+        let table = self.qualified(DIESEL_TABLE);
+        format!("DELETE FROM {table} WHERE version = {}", literal(version.as_str()))
+    }
+
+    /// Appends a row to our table. `values` are SQL, in the order of `columns`.
+    pub(crate) fn append(&self, columns: &[(&str, String)]) -> String {
+        let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+        let values: Vec<_> = columns.iter().map(|(_, value)| value.as_str()).collect();
+        let table = self.qualified(HISTORY_TABLE);
+        format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
+    }
+}
+
+/// Keeps of a database's rows what is about this catalog's set.
+///
+/// Diesel's table has no column for the set: a version belongs to another set when our own table
+/// says so and the catalog does not know it.
+fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
+    let mut history = History::default();
+    let wrong = |error: &dyn std::fmt::Display| Error::History(error.to_string());
+    let mut ours = BTreeMap::new();
+    let mut others = std::collections::BTreeSet::new();
+    for row in rows.latest {
+        if row.set == catalog.set() {
+            ours.insert(row.version.clone(), row);
+        } else {
+            others.insert(row.version);
+        }
+    }
+    history.others = !others.is_empty();
+    for text in rows.applied {
+        let version: Version = text.parse().map_err(|error| wrong(&error))?;
+        let foreign = others.contains(&text) && !ours.contains_key(&text);
+        if foreign && catalog.get(&version).is_none() {
+            continue;
+        }
+        let checksum = ours.get(&text).and_then(|row| row.checksum.as_deref());
+        let checksum = checksum.map(str::parse).transpose().map_err(|error| wrong(&error))?;
+        history.applied.insert(version, checksum);
+    }
+    if let Some(row) = ours.into_values().find(|row| row.outcome == "running") {
+        history.interrupted = Some(Interrupted {
+            version: row.version.parse().map_err(|error| wrong(&error))?,
+            direction: if row.action == "downgrade" { Direction::Down } else { Direction::Up },
+            done: row.statement.unwrap_or(0),
+            checksum: row.checksum.map(|text| text.parse()).transpose().map_err(|error| wrong(&error))?,
+        });
+    }
+    Ok(history)
+}

@@ -1,0 +1,44 @@
+//! One migration engine for SQLite and PostgreSQL.
+//!
+//! An [`Engine`] brings one database to where a [`Catalog`] wants it: it plans from the catalog
+//! and the database's history ([`plan()`]), locks out every other runner, runs each script together
+//! with its history row, and recognises a schema that was there before it.
+
+mod adopt;
+mod checkpoint;
+mod diesel;
+mod engine;
+mod error;
+mod history;
+mod identity;
+mod lock;
+mod options;
+mod plan;
+mod rebuild;
+mod report;
+mod schema;
+mod script;
+mod session;
+mod sql;
+mod stepwise;
+mod transaction;
+
+pub use underpin_catalog::{
+    Catalog, CatalogError, Checksum, Dialect, FindError, Metadata, Migration, Version,
+};
+
+pub use crate::{
+    adopt::AdoptRefused,
+    diesel::DieselSource,
+    engine::Engine,
+    error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
+    history::{History, Interrupted, Record},
+    options::Options,
+    plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
+    report::{Adopted, Named, Report, Status, StepReport},
+    schema::{Column, Difference, DifferenceKind, Schema, Table},
+};
+
+/// The target of the log lines that say what happened to a schema. A service shows them whatever
+/// its log level is.
+pub const LOG_TARGET: &str = "underpin::migration";

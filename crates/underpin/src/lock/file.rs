@@ -1,0 +1,60 @@
+//! The lock file beside an SQLite database.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::identity::Identity;
+
+/// A locked file; the kernel unlocks it when it is closed, however the process ends.
+pub(crate) struct LockFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl LockFile {
+    /// Takes the lock, `None` when somebody else has it.
+    pub(crate) fn try_lock(database: &Path) -> io::Result<Option<Self>> {
+        let path = beside(database);
+        let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // The last holder removes the file: what was locked may be no longer the one that others see.
+        if !fs::metadata(&path).is_ok_and(|seen| file.metadata().is_ok_and(|own| own.ino() == seen.ino())) {
+            return Ok(None);
+        }
+        let Identity { actor, host } = Identity::of_this_process();
+        file.set_len(0)?;
+        write!(file, "process {} (user {actor}, on {host})", std::process::id())?;
+        Ok(Some(Self { file, path }))
+    }
+
+    /// Removes the file while it is still locked, so that none is left beside the database.
+    pub(crate) fn release(self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, path = %self.path.display(), "the lock file stays");
+        }
+        drop(self.file);
+    }
+}
+
+/// Where the lock of `database` is. Links are followed, so that all names of a file share a lock.
+pub(crate) fn beside(database: &Path) -> PathBuf {
+    let mut path = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()).into_os_string();
+    path.push(".underpin.lock");
+    path.into()
+}
+
+/// What the holder wrote, with how long ago.
+pub(crate) fn holder(database: &Path) -> Option<String> {
+    let path = beside(database);
+    let text = fs::read_to_string(&path).ok().filter(|text| !text.is_empty())?;
+    let age = fs::metadata(&path).and_then(|file| file.modified()).ok()?.elapsed().ok()?;
+    Some(format!("{text}, for {} s", age.as_secs()))
+}

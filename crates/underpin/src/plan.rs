@@ -1,0 +1,294 @@
+//! What a run will do, decided from data alone.
+//!
+//! Planning takes the catalog, what a database says has been applied, a goal and a policy, and
+//! gives steps or a refusal. It touches no database, so a refusal changes nothing.
+
+use std::borrow::Cow;
+
+use underpin_catalog::{Catalog, Dialect, Migration, Version, statement};
+
+use crate::{History, Interrupted, Refusal, Refused};
+
+/// How far a run goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// Apply all that is pending.
+    Head,
+    /// Apply at most so many of what is pending.
+    Up(usize),
+    /// Apply what is pending up to this version, which the catalog has.
+    UpTo(Version),
+    /// Take back at most so many of what is applied, newest first.
+    Down(usize),
+    /// Take back what is newer than this version, which is applied.
+    DownTo(Version),
+    /// Take back all that is applied.
+    Base,
+}
+
+/// What a run may do although it is unusual.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Apply a pending migration that is older than an applied one.
+    pub allow_out_of_order: bool,
+    /// Run although the database has a migration that the catalog does not.
+    pub allow_missing: bool,
+    /// Go on with a migration that was interrupted, after the statements that are recorded as done.
+    pub resume: bool,
+}
+
+/// Which script of a migration runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// `up.sql`.
+    Up,
+    /// `down.sql`.
+    Down,
+}
+
+/// One migration of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// What is applied or taken back.
+    pub migration: &'a Migration,
+    /// Which script of it.
+    pub direction: Direction,
+    /// The script's text.
+    pub script: Cow<'a, str>,
+    /// In which dialect.
+    pub dialect: Dialect,
+    /// Of a script outside a transaction: statements that an interrupted run has done already.
+    pub resumed: Option<usize>,
+}
+
+impl Step<'_> {
+    /// What to ask the database about people's data after the script.
+    pub(crate) fn notes_query(&self) -> Option<&str> {
+        match self.direction {
+            Direction::Up => self.migration.metadata.notes.as_deref(),
+            Direction::Down => None,
+        }
+    }
+}
+
+/// What a run will do, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan<'a> {
+    /// All in one direction.
+    pub steps: Vec<Step<'a>>,
+}
+
+/// Decides what a run does to a database with this history.
+///
+/// The error names everything that is in the way, not only the first.
+pub fn plan<'a>(
+    catalog: &'a Catalog,
+    history: &History,
+    goal: &Goal,
+    policy: Policy,
+) -> Result<Plan<'a>, Refused> {
+    let mut refusals = disagreements(catalog, history, policy);
+    let migrations = chosen(catalog, history, goal);
+    let direction = goal.direction();
+    let other_way = |one: &&Interrupted| policy.resume && one.direction != direction;
+    refusals.extend(history.interrupted.as_ref().filter(other_way).map(Interrupted::refusal));
+    if direction == Direction::Up && !policy.allow_out_of_order {
+        refusals.extend(out_of_order(history, &migrations));
+    }
+    let mut steps = Vec::with_capacity(migrations.len());
+    for migration in migrations {
+        match step(catalog, history, migration, direction) {
+            Ok(step) => steps.push(step),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    if refusals.is_empty() { Ok(Plan { steps }) } else { Err(Refused(refusals)) }
+}
+
+/// Where the catalog and the history contradict each other, whatever the goal.
+#[must_use]
+pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for (version, checksum) in &history.applied {
+        match (catalog.get(version), checksum) {
+            (None, _) if policy.allow_missing => {}
+            (None, _) => refusals.push(Refusal::Missing { version: version.clone() }),
+            (Some(migration), Some(applied)) if *applied != migration.checksum => {
+                refusals.push(Refusal::Diverged {
+                    version: version.clone(),
+                    applied: *applied,
+                    catalog: migration.checksum,
+                });
+            }
+            (Some(_), _) => {}
+        }
+    }
+    if let Some(interrupted) = &history.interrupted {
+        refusals.extend(interrupted.edited(catalog));
+        if !policy.resume {
+            refusals.push(interrupted.refusal());
+        }
+    }
+    refusals
+}
+
+/// What is in the catalog and not in the history, ascending.
+pub fn pending<'a>(
+    catalog: &'a Catalog,
+    history: &History,
+) -> impl DoubleEndedIterator<Item = &'a Migration> {
+    let applied = &history.applied;
+    catalog.migrations().iter().filter(move |one| !applied.contains_key(&one.version))
+}
+
+fn applied<'a>(
+    catalog: &'a Catalog,
+    history: &History,
+) -> impl DoubleEndedIterator<Item = &'a Migration> {
+    let applied = &history.applied;
+    catalog.migrations().iter().filter(move |one| applied.contains_key(&one.version))
+}
+
+/// The pending migrations that are older than the newest applied one.
+pub fn out_of_order(
+    history: &History,
+    pending: &[&Migration],
+) -> impl Iterator<Item = Refusal> {
+    let head = history.head().cloned();
+    let late = |migration: &&Migration| head.as_ref().is_some_and(|head| migration.version < *head);
+    let late: Vec<_> = pending.iter().copied().filter(late).collect();
+    late.into_iter().filter_map(move |migration| {
+        Some(Refusal::OutOfOrder { version: migration.version.clone(), head: head.clone()? })
+    })
+}
+
+fn chosen<'a>(catalog: &'a Catalog, history: &History, goal: &Goal) -> Vec<&'a Migration> {
+    match goal {
+        Goal::Head => pending(catalog, history).collect(),
+        Goal::Up(count) => pending(catalog, history).take(*count).collect(),
+        Goal::UpTo(version) => {
+            pending(catalog, history).take_while(|one| one.version <= *version).collect()
+        }
+        Goal::Down(count) => applied(catalog, history).rev().take(*count).collect(),
+        Goal::DownTo(version) => {
+            applied(catalog, history).rev().take_while(|one| one.version > *version).collect()
+        }
+        Goal::Base => applied(catalog, history).rev().collect(),
+    }
+}
+
+fn step<'a>(
+    catalog: &Catalog,
+    history: &History,
+    migration: &'a Migration,
+    direction: Direction,
+) -> Result<Step<'a>, Refusal> {
+    let version = &migration.version;
+    let script = match direction {
+        Direction::Up => (&*migration.up).into(),
+        Direction::Down => migration
+            .down()
+            .map_err(|error| Refusal::Unreadable {
+                version: version.clone(),
+                message: error.to_string(),
+            })?
+            .ok_or_else(|| Refusal::Irreversible { version: version.clone() })?,
+    };
+    check_script(catalog, migration, direction, &script)?;
+    let resumed = history.interrupted.as_ref();
+    let resumed = resumed.filter(|one| one.version == *version && one.direction == direction);
+    let resumed = resumed.map(|one| one.done);
+    Ok(Step { migration, direction, script, dialect: catalog.dialect(), resumed })
+}
+
+/// A script must not hold what would end the engine's transaction or silently do nothing in it.
+fn check_script(
+    catalog: &Catalog,
+    migration: &Migration,
+    direction: Direction,
+    script: &str,
+) -> Result<(), Refusal> {
+    let refusal = |line, reason: String| Refusal::Script {
+        version: migration.version.clone(),
+        direction,
+        line,
+        reason,
+    };
+    let statements = statement::split(script, catalog.dialect())
+        .map_err(|error| refusal(error.line, error.to_string()))?;
+    let in_transaction = migration.metadata.run_in_transaction;
+    for one in &statements {
+        if let Some(reason) = objection(one.kind, in_transaction) {
+            return Err(refusal(one.line, reason.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str> {
+    use statement::Kind;
+    match kind {
+        Kind::TransactionControl if in_transaction => Some(
+            "transaction control would part the script from its history: remove it, or set \
+             `run_in_transaction = false` in `metadata.toml`",
+        ),
+        Kind::ForeignKeysPragma if in_transaction => Some(
+            "SQLite ignores `PRAGMA foreign_keys` inside a transaction: remove it and set \
+             `foreign_keys = false` under `[underpin]` in `metadata.toml`",
+        ),
+        Kind::NotInTransaction if in_transaction => Some(
+            "this statement cannot run inside a transaction: set `run_in_transaction = false` in \
+             `metadata.toml`, and best give it a migration of its own",
+        ),
+        Kind::MetaCommand => Some("this is a command of `psql`, not SQL: write it as SQL"),
+        _ => None,
+    }
+}
+
+impl Goal {
+    /// Which way it leads.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        match self {
+            Self::Head | Self::Up(_) | Self::UpTo(_) => Direction::Up,
+            Self::Down(_) | Self::DownTo(_) | Self::Base => Direction::Down,
+        }
+    }
+}
+
+/// How the steps of a plan share transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grouping {
+    /// A transaction for each step: what ran before a failure stays.
+    PerMigration,
+    /// One transaction for all: whole or not at all.
+    Single,
+}
+
+impl<'a> Plan<'a> {
+    /// Cuts the plan into what runs in one transaction each.
+    ///
+    /// A step outside transactions is always alone, and so is, on PostgreSQL, a step that adds a
+    /// value to an enum: the value cannot be used before it is committed. With either in the plan
+    /// [`Grouping::Single`] cannot be kept, so every step gets its own transaction.
+    #[must_use]
+    pub fn transactions(&self, grouping: Grouping) -> Vec<&[Step<'a>]> {
+        if grouping == Grouping::PerMigration || !self.fits_one_transaction() {
+            return self.steps.chunks(1).collect();
+        }
+        if self.steps.is_empty() { Vec::new() } else { vec![&self.steps] }
+    }
+
+    /// Whether all steps can share one transaction.
+    #[must_use]
+    pub fn fits_one_transaction(&self) -> bool {
+        let adds_value = |step: &Step<'_>| {
+            statement::split(&step.script, step.dialect).is_ok_and(|statements| {
+                statements.iter().any(|one| one.kind == statement::Kind::AddEnumValue)
+            })
+        };
+        self.steps.len() < 2
+            || !self.steps.iter().any(|step| !step.migration.metadata.run_in_transaction || adds_value(step))
+    }
+}

@@ -1,0 +1,98 @@
+//! Writes a plan as a script for the database's own client.
+
+use std::fmt::Write as _;
+
+use underpin_catalog::Dialect;
+
+use crate::{Grouping, Plan, Step, session::{Entry, Session}, transaction::statements};
+
+/// A script that `sqlite3` or `psql` runs to the same end, history rows included.
+pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping) -> String {
+    let dialect = session.conn.dialect();
+    let mut text = format!("-- underpin: set {}, {dialect}\n", session.catalog.set());
+    if plan.steps.is_empty() {
+        text.push_str("-- nothing to do\n");
+        return text;
+    }
+    text.push_str(match dialect {
+        Dialect::Sqlite => "-- run with: sqlite3 -bail FILE < SCRIPT\n.bail on\nPRAGMA foreign_keys = ON;\n",
+        Dialect::Postgres => "-- run with: psql -X -f SCRIPT URL\n\\set ON_ERROR_STOP on\n",
+    });
+    let mut create = session.tables.create();
+    for steps in plan.transactions(grouping) {
+        let create = std::mem::take(&mut create);
+        let mut writer = Writer { session, text: &mut text };
+        match steps {
+            [step] if !step.migration.metadata.run_in_transaction => writer.stepwise(step, &create),
+            _ => writer.transaction(steps, &create),
+        }
+    }
+    text
+}
+
+struct Writer<'a, 's> {
+    session: &'a Session<'s>,
+    text: &'a mut String,
+}
+
+impl Writer<'_, '_> {
+    fn transaction(&mut self, steps: &[Step<'_>], create: &[String]) {
+        let sqlite = self.session.conn.dialect() == Dialect::Sqlite;
+        let rebuilds = sqlite && steps.iter().any(|step| !step.migration.metadata.foreign_keys);
+        if rebuilds {
+            self.push("PRAGMA foreign_keys = OFF");
+        }
+        self.push(if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" });
+        create.iter().for_each(|statement| self.push(statement));
+        for step in steps {
+            self.title(step);
+            self.push(&self.session.before(step));
+            self.script(step);
+            self.push(&self.session.after(step, "NULL".to_owned()));
+        }
+        self.push("COMMIT");
+        if rebuilds {
+            self.push("PRAGMA foreign_keys = ON");
+        }
+        if !sqlite {
+            self.push("RESET search_path");
+        }
+    }
+
+    fn stepwise(&mut self, step: &Step<'_>, create: &[String]) {
+        create.iter().for_each(|statement| self.push(statement));
+        self.title(step);
+        let skipped = step.resumed.unwrap_or(0);
+        for (number, statement) in statements(step).iter().enumerate().skip(skipped) {
+            if number == 0 {
+                self.push(&self.progress(step, 0));
+            }
+            self.push(statement.text);
+            self.push(&self.progress(step, number + 1));
+        }
+        self.push("BEGIN");
+        self.push(&self.session.before(step));
+        self.push(&self.session.after(step, "NULL".to_owned()));
+        self.push("COMMIT");
+    }
+
+    fn progress(&self, step: &Step<'_>, done: usize) -> String {
+        let entry = Entry::new(step.migration, step.direction.action());
+        self.session.record(&Entry { running: Some(done), ..entry })
+    }
+
+    fn title(&mut self, step: &Step<'_>) {
+        let migration = step.migration;
+        let _infallible =
+            writeln!(self.text, "\n-- {} {} ({})", migration.version, migration.name, step.direction);
+    }
+
+    fn script(&mut self, step: &Step<'_>) {
+        statements(step).iter().for_each(|statement| self.push(statement.text));
+    }
+
+    fn push(&mut self, statement: &str) {
+        self.text.push_str(statement);
+        self.text.push_str(";\n");
+    }
+}

@@ -1,0 +1,93 @@
+//! One connection at work: where its history is, and the SQL around a script.
+
+use underpin_catalog::{Catalog, Migration};
+use underpin_db::Conn;
+
+use crate::{
+    Direction, Error, History, Step, history::Tables, identity::Identity, sql::literal,
+};
+
+/// One connection at work on one catalog.
+pub(crate) struct Session<'a> {
+    pub(crate) conn: Conn,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) tables: Tables,
+    identity: Identity,
+}
+
+/// What a row of the history is about.
+pub(crate) struct Entry<'a> {
+    pub(crate) migration: &'a Migration,
+    pub(crate) action: &'static str,
+    /// SQL that gives milliseconds, or `NULL`.
+    pub(crate) duration: String,
+    /// Of a script outside a transaction that goes on: statements done.
+    pub(crate) running: Option<usize>,
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn new(migration: &'a Migration, action: &'static str) -> Self {
+        Self { migration, action, duration: "NULL".to_owned(), running: None, reason: None }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(crate) async fn new(mut conn: Conn, catalog: &'a Catalog) -> Result<Self, Error> {
+        let tables = Tables::find(&mut conn).await?;
+        Ok(Self { conn, catalog, tables, identity: Identity::of_this_process() })
+    }
+
+    pub(crate) async fn history(&mut self) -> Result<History, Error> {
+        self.tables.read(&mut self.conn, self.catalog).await
+    }
+
+    /// Looks again, now that nobody else may change it.
+    pub(crate) async fn refresh(&mut self) -> Result<History, Error> {
+        self.tables = Tables::find(&mut self.conn).await?;
+        self.history().await
+    }
+
+    /// The statements that come before a script in its transaction.
+    pub(crate) fn before(&self, step: &Step<'_>) -> String {
+        match step.direction {
+            Direction::Up => self.tables.claim(&step.migration.version),
+            Direction::Down => self.tables.release(&step.migration.version),
+        }
+    }
+
+    /// The statement that comes after a script in its transaction.
+    pub(crate) fn after(&self, step: &Step<'_>, duration: String) -> String {
+        self.record(&Entry { duration, ..Entry::new(step.migration, step.direction.action()) })
+    }
+
+    /// The statement that appends a row to the history.
+    pub(crate) fn record(&self, entry: &Entry<'_>) -> String {
+        let Entry { migration, action, duration, running, reason } = entry;
+        let number = |number: usize| number.to_string();
+        self.tables.append(&[
+            ("set_name", literal(self.catalog.set())),
+            ("version", literal(migration.version.as_str())),
+            ("name", literal(&migration.name)),
+            ("action", literal(action)),
+            ("checksum", literal(&migration.checksum.to_string())),
+            ("duration_ms", duration.clone()),
+            ("actor", literal(&self.identity.actor)),
+            ("host", literal(&self.identity.host)),
+            ("engine", literal(env!("CARGO_PKG_VERSION"))),
+            ("outcome", literal(if running.is_some() { "running" } else { "done" })),
+            ("statement", running.map_or_else(|| "NULL".to_owned(), number)),
+            ("reason", reason.map_or_else(|| "NULL".to_owned(), literal)),
+        ])
+    }
+}
+
+impl Direction {
+    /// The word in the history.
+    pub(crate) fn action(self) -> &'static str {
+        match self {
+            Self::Up => "upgrade",
+            Self::Down => "downgrade",
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Runs the steps of one transaction: scripts and history together, or not at all.
+
+use std::time::Instant;
+
+use underpin_catalog::{Dialect, statement};
+use underpin_db::DbError;
+
+use crate::{
+    Left, Place, Step, StepCause, StepError, StepReport, checkpoint::checkpoint, rebuild::Guard,
+    session::Session,
+};
+
+/// A step that failed, before it is known what of the run stays.
+pub(crate) struct Failure {
+    index: usize,
+    place: Option<Place>,
+    cause: StepCause,
+}
+
+impl Failure {
+    pub(crate) fn new(index: usize, cause: impl Into<StepCause>) -> Self {
+        Self { index, place: None, cause: cause.into() }
+    }
+
+    /// PostgreSQL: somebody else kept a table locked for longer than `lock_timeout`.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        let StepCause::Database(error) = &self.cause else { return false };
+        error.sqlstate.as_deref() == Some("55P03")
+    }
+
+    /// The error for people, when the transaction of `steps` has been rolled back.
+    pub(crate) fn rolled_back(self, steps: &[Step<'_>], blockers: Option<String>) -> StepError {
+        let blockers = blockers.filter(|_| self.is_lock_timeout());
+        let migration = steps[self.index].migration;
+        StepError {
+            version: migration.version.clone(),
+            name: migration.name.clone().into_owned(),
+            direction: steps[self.index].direction,
+            place: self.place,
+            left: Left::Nothing,
+            kept: Vec::new(),
+            blockers,
+            cause: self.cause,
+        }
+    }
+}
+
+/// Runs `steps` in one transaction. When this fails, nothing of it is left.
+pub(crate) async fn run(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    match session.conn.dialect() {
+        Dialect::Sqlite => sqlite(session, steps).await,
+        Dialect::Postgres => postgres(session, steps).await,
+    }
+}
+
+async fn sqlite(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    // The pragma does nothing inside a transaction, so it has to come before.
+    let rebuilds = steps.iter().any(|step| !step.migration.metadata.foreign_keys);
+    let wrong = |error: DbError| Failure::new(0, error);
+    if rebuilds {
+        session.conn.batch("PRAGMA foreign_keys = OFF").await.map_err(wrong)?;
+    }
+    checkpoint();
+    let result = sqlite_transaction(session, steps).await;
+    if result.is_err() {
+        session.roll_back().await;
+    }
+    if rebuilds {
+        session.conn.batch("PRAGMA foreign_keys = ON").await.map_err(wrong)?;
+    }
+    result
+}
+
+async fn sqlite_transaction(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    let wrong = |error: DbError| Failure::new(0, error);
+    session.conn.batch("BEGIN IMMEDIATE").await.map_err(wrong)?;
+    checkpoint();
+    for statement in session.tables.create() {
+        session.conn.batch(&statement).await.map_err(wrong)?;
+    }
+    let mut reports = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        reports.push(sqlite_step(session, index, step).await?);
+    }
+    session.conn.batch("COMMIT").await.map_err(wrong)?;
+    checkpoint();
+    Ok(reports)
+}
+
+async fn sqlite_step(
+    session: &mut Session<'_>,
+    index: usize,
+    step: &Step<'_>,
+) -> Result<StepReport, Failure> {
+    let wrong = |cause: StepCause| Failure::new(index, cause);
+    let database = |error: DbError| Failure::new(index, error);
+    let start = Instant::now();
+    let rebuilds = !step.migration.metadata.foreign_keys;
+    let guard = match rebuilds {
+        true => Some(Guard::before(&mut session.conn).await.map_err(wrong)?),
+        false => None,
+    };
+    let before = session.before(step);
+    session.conn.batch(&before).await.map_err(database)?;
+    checkpoint();
+    for (number, statement) in statements(step).iter().enumerate() {
+        session.conn.batch(statement.text).await.map_err(|error| Failure {
+            index,
+            place: Some(place(number, statement)),
+            cause: error.into(),
+        })?;
+        checkpoint();
+    }
+    if !session.in_transaction().await {
+        return Err(wrong(StepCause::TransactionEnded));
+    }
+    if let Some(guard) = guard {
+        guard.after(&mut session.conn).await.map_err(wrong)?;
+    }
+    let notes = session.notes(step).await.map_err(database)?;
+    let elapsed = millis(start);
+    let after = session.after(step, elapsed.to_string());
+    session.conn.batch(&after).await.map_err(database)?;
+    checkpoint();
+    Ok(report(step, elapsed, notes))
+}
+
+/// A migration travels in one message, transaction and history included, unless its notes have to
+/// be read in between.
+async fn postgres(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    let result = postgres_transaction(session, steps).await;
+    if result.is_err() {
+        session.roll_back().await;
+    }
+    result
+}
+
+async fn postgres_transaction(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    let mut reports = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        let start = Instant::now();
+        let mut message = Message::default();
+        if index == 0 {
+            message.push("BEGIN");
+            session.tables.create().iter().for_each(|statement| message.push(statement));
+        }
+        message.push(&session.before(step));
+        message.push_script(step);
+        let mut notes = Vec::new();
+        if step.notes_query().is_some() {
+            message.send(session, index, step).await?;
+            notes = session.notes(step).await.map_err(|error| Failure::new(index, error))?;
+            message = Message::default();
+        }
+        message.push(&session.after(step, POSTGRES_MILLIS.to_owned()));
+        if index + 1 == steps.len() {
+            message.push("COMMIT");
+        }
+        // A script may have set another path for the rest of the session.
+        message.push("RESET search_path");
+        message.send(session, index, step).await?;
+        reports.push(report(step, millis(start), notes));
+    }
+    Ok(reports)
+}
+
+/// Milliseconds since the message arrived, as the server sees it.
+const POSTGRES_MILLIS: &str =
+    "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::bigint";
+
+/// Statements that travel together, and where the script is among them.
+#[derive(Default)]
+struct Message {
+    text: String,
+    statements: usize,
+    script: Option<Script>,
+}
+
+struct Script {
+    /// Characters of the message before the script.
+    chars: usize,
+    /// Statements of the message before the script.
+    statements: usize,
+}
+
+impl Message {
+    fn push(&mut self, statement: &str) {
+        self.text.push_str(statement);
+        self.text.push_str(";\n");
+        self.statements += 1;
+    }
+
+    fn push_script(&mut self, step: &Step<'_>) {
+        let chars = self.text.chars().count();
+        self.script = Some(Script { chars, statements: self.statements });
+        self.text.push_str(step.script.trim_start_matches('\u{feff}'));
+        self.text.push_str("\n;\n");
+        self.statements += statements(step).len();
+    }
+
+    async fn send(
+        &self,
+        session: &mut Session<'_>,
+        index: usize,
+        step: &Step<'_>,
+    ) -> Result<(), Failure> {
+        checkpoint();
+        let result = session.conn.batch(&self.text).await;
+        checkpoint();
+        result.map_err(|error| Failure { index, place: self.place(step, &error), cause: error.into() })
+    }
+
+    /// Finds the statement that failed: by the position in the text where the server gives one
+    /// (it does for what it could not understand), else by how many statements it had done.
+    fn place(&self, step: &Step<'_>, error: &DbError) -> Option<Place> {
+        let script = self.script.as_ref()?;
+        let statements = statements(step);
+        let number = match error.position {
+            Some(position) => {
+                let chars = position.checked_sub(script.chars + 1)?;
+                let text = step.script.trim_start_matches('\u{feff}');
+                let mark = step.script.len() - text.len();
+                let offset = mark + text.char_indices().nth(chars)?.0;
+                statements.iter().rposition(|statement| statement.offset <= offset)?
+            }
+            None => error.completed?.checked_sub(script.statements)?,
+        };
+        statements.get(number).map(|statement| place(number, statement))
+    }
+}
+
+/// The statements of a script that the planner has split before.
+pub(crate) fn statements<'s>(step: &'s Step<'_>) -> Vec<statement::Statement<'s>> {
+    statement::split(&step.script, step.dialect).unwrap_or_default()
+}
+
+/// Where `statement`, counted from 0, is in its script.
+pub(crate) fn place(number: usize, statement: &statement::Statement<'_>) -> Place {
+    let line = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let excerpt = match line.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    };
+    Place { statement: number + 1, line: statement.line, excerpt }
+}
+
+pub(crate) fn report(step: &Step<'_>, elapsed_ms: u64, notes: Vec<String>) -> StepReport {
+    StepReport {
+        version: step.migration.version.clone(),
+        name: step.migration.name.clone().into_owned(),
+        direction: step.direction,
+        elapsed_ms: Some(elapsed_ms),
+        notes,
+    }
+}
+
+pub(crate) fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Session<'_> {
+    /// Ends whatever transaction is open. That there may be none, or no connection any more, is
+    /// the very case this is called for.
+    pub(crate) async fn roll_back(&mut self) {
+        if let Err(error) = self.conn.batch("ROLLBACK").await {
+            tracing::debug!(%error, "nothing to roll back");
+        }
+    }
+
+    /// SQLite: whether a transaction is open. A second `BEGIN` fails inside one, and changes nothing.
+    pub(crate) async fn in_transaction(&mut self) -> bool {
+        self.conn.batch("BEGIN").await.is_err()
+    }
+
+    /// What the step's own query says that people must know.
+    pub(crate) async fn notes(&mut self, step: &Step<'_>) -> Result<Vec<String>, DbError> {
+        match step.notes_query() {
+            Some(query) => self.conn.texts(query).await,
+            None => Ok(Vec::new()),
+        }
+    }
+}

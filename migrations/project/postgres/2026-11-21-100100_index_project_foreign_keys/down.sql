@@ -1,0 +1,12 @@
+DROP INDEX ix_artifacts_run_id;
+DROP INDEX ix_artifacts_task_id;
+DROP INDEX ix_artifacts_project_id;
+DROP INDEX ix_approvals_change_request_id;
+DROP INDEX ix_approvals_task_id;
+DROP INDEX ix_task_versions_task_id;
+DROP INDEX ix_runs_status;
+DROP INDEX ix_runs_task_id;
+DROP INDEX ix_change_requests_status;
+DROP INDEX ix_change_requests_task_id;
+DROP INDEX ix_tasks_status;
+DROP INDEX ix_tasks_project_id;
