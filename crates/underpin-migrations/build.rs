@@ -30,24 +30,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A list cannot stand inside the catalog's own constant: it has a destructor.
 fn write_catalog(code: &mut String, catalog: &Catalog) -> Result<(), Box<dyn Error>> {
     let name = format!("{}_{}", catalog.set(), catalog.dialect()).to_uppercase();
-    writeln!(code, "pub(crate) static {name}: Catalog = Catalog::from_static(")?;
-    writeln!(code, "{:?}, Dialect::{:?}, &[", catalog.set(), catalog.dialect())?;
+    let count = catalog.migrations().len();
+    writeln!(code, "static {name}_MIGRATIONS: [Migration; {count}] = [")?;
     for migration in catalog.migrations() {
         write_migration(code, migration)?;
     }
-    writeln!(code, "], &[")?;
+    writeln!(code, "];\nstatic {name}_SHAPES: [Shape; {}] = [", catalog.shapes().len())?;
     for shape in catalog.shapes() {
         write_shape(code, shape)?;
     }
-    writeln!(code, "], &[")?;
+    let count = catalog.alembic().len();
+    writeln!(code, "];\nstatic {name}_ALEMBIC: [AlembicRevision; {count}] = [")?;
     for claim in catalog.alembic() {
         let (revision, version) = (text(&claim.revision), claim.version.as_str());
         let version = format!("Version::from_static({version:?})");
         writeln!(code, "AlembicRevision {{ revision: {revision}, version: {version} }},")?;
     }
-    writeln!(code, "]);")?;
+    writeln!(
+        code,
+        "];\npub(crate) static {name}: Catalog = Catalog::from_static({:?}, Dialect::{:?}, \
+         &{name}_MIGRATIONS, &{name}_SHAPES, &{name}_ALEMBIC);",
+        catalog.set(),
+        catalog.dialect(),
+    )?;
     Ok(())
 }
 

@@ -1,2 +1,30 @@
-//! placeholder
-fn main() {}
+//! The `underpin` command: one set of migrations on SQLite and PostgreSQL.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod commands;
+mod context;
+mod exit;
+mod output;
+mod target;
+
+use commands::Cli;
+
+fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = failpoints();
+    let cli = Cli::parse();
+    match cli.run() {
+        Ok(code) => code,
+        Err(error) => exit::report(&error),
+    }
+}
+
+/// Dies as a killed process does where `FAILPOINTS` says so.
+#[cfg(feature = "failpoints")]
+fn failpoints() -> fail::FailScenario<'static> {
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
+    fail::FailScenario::setup()
+}

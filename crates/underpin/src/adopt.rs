@@ -198,6 +198,8 @@ impl Sort for Shape {
                 DifferenceKind::Unknown if self.leftovers.iter().any(|one| one == object) => {
                     accepted.leftovers.push(object.to_owned());
                 }
+                // Indexes hold no data, and mapping replaces them.
+                _ if self.schema.is_some() && difference.is_index() => {}
                 _ => rest.push(difference),
             }
         }

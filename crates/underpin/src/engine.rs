@@ -6,7 +6,7 @@ use underpin_catalog::{Catalog, Migration, Version};
 use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
 
 use crate::{
-    Direction, Error, Goal, Grouping, History, Named, Options, Plan, Record, Report, Status, Step,
+    Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Report, Status, Step,
     StepError, StepReport, adopt,
     checkpoint::checkpoint,
     error::Doing,
@@ -58,13 +58,14 @@ impl<'a> Engine<'a> {
         Ok(self.url.connect(&self.connect_options(access)).await?)
     }
 
-    /// Every row of the history, oldest first, and when Diesel's table says what was applied.
-    pub async fn records(
-        &self,
-    ) -> Result<(Vec<Record>, std::collections::BTreeMap<String, String>), Error> {
+    /// All that the database tells about its history.
+    pub async fn log(&self) -> Result<Log, Error> {
         let mut session = self.session(Access::ReadOnly).await?;
-        let run_on = session.tables.run_on(&mut session.conn).await?;
-        Ok((session.tables.records(&mut session.conn).await?, run_on))
+        Ok(Log {
+            history: session.history().await?,
+            records: session.tables.records(&mut session.conn).await?,
+            run_on: session.tables.run_on(&mut session.conn).await?,
+        })
     }
 
     /// Goes to `goal`. A database with tables and no history is recognised first.
@@ -136,7 +137,7 @@ impl<'a> Engine<'a> {
             let done = done.map_err(|error| kept(&reports, error))?;
             session.tables.diesel = true;
             session.tables.own = true;
-            done.iter().for_each(log);
+            done.iter().for_each(announce);
             reports.extend(done);
         }
         Ok(reports)
@@ -160,7 +161,6 @@ impl<'a> Engine<'a> {
                 Err(failure) if failure.is_lock_timeout() && retries < self.options.lock_retries => {
                     retries += 1;
                     tracing::warn!(
-                        target: crate::LOG_TARGET,
                         version = %steps[0].migration.version, retries,
                         "migration {} waited for a lock held by {}: try {retries} of {}",
                         steps[0].migration.version,
@@ -386,17 +386,17 @@ impl<'a> Engine<'a> {
     }
 }
 
-fn log(report: &StepReport) {
+fn announce(report: &StepReport) {
     let StepReport { version, name, direction, elapsed_ms, notes } = report;
     let elapsed_ms = elapsed_ms.unwrap_or_default();
-    let (outcome, verb) = match direction {
-        Direction::Up => ("applied", "applied"),
-        Direction::Down => ("reverted", "reverted"),
+    let outcome = match direction {
+        Direction::Up => "applied",
+        Direction::Down => "reverted",
     };
     tracing::info!(
         target: crate::LOG_TARGET,
         %version, name, elapsed_ms, outcome,
-        "{verb} {version} {name} in {elapsed_ms} ms"
+        "{outcome} {version} {name} in {elapsed_ms} ms"
     );
     for note in notes {
         tracing::warn!(target: crate::LOG_TARGET, %version, "{version} {name}: {note}");

@@ -78,6 +78,17 @@ impl Interrupted {
     }
 }
 
+/// All that a database tells about its history.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// What is applied of the set.
+    pub history: History,
+    /// Our rows of every set, oldest first.
+    pub records: Vec<Record>,
+    /// When Diesel's table says that each version was applied: UTC, by the database's clock.
+    pub run_on: BTreeMap<String, String>,
+}
+
 /// One row of `underpin_history`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {

@@ -10,10 +10,10 @@ pub(crate) struct Identity {
 impl Identity {
     /// The user and the machine of this process.
     pub(crate) fn of_this_process() -> Self {
-        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let unknown = || "unknown".to_owned();
         Self {
-            actor: user.unwrap_or_else(|| "unknown".to_owned()),
-            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            actor: whoami::username().unwrap_or_else(|_| unknown()),
+            host: whoami::hostname().unwrap_or_else(|_| unknown()),
         }
     }
 }

@@ -32,7 +32,7 @@ pub use crate::{
     diesel::DieselSource,
     engine::Engine,
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
-    history::{History, Interrupted, Record},
+    history::{History, Interrupted, Log, Record},
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
     report::{Adopted, Named, Report, Status, StepReport},

@@ -151,7 +151,7 @@ fn applied<'a>(
 }
 
 /// The pending migrations that are older than the newest applied one.
-pub fn out_of_order(
+pub(crate) fn out_of_order(
     history: &History,
     pending: &[&Migration],
 ) -> impl Iterator<Item = Refusal> {

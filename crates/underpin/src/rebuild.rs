@@ -11,6 +11,7 @@ use underpin_db::{Conn, DbError};
 
 use crate::{
     StepCause,
+    history::DIESEL_TABLE,
     sql::{identifier, literal},
 };
 
@@ -49,6 +50,10 @@ async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, u64>, DbError> {
                  AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
     let mut rows = BTreeMap::new();
     for name in conn.texts(names).await? {
+        // The engine itself takes a row out of Diesel's table when it goes down.
+        if name == DIESEL_TABLE {
+            continue;
+        }
         let query = format!("SELECT CAST(count(*) AS TEXT) FROM {}", identifier(&name));
         let count = conn.text(&query).await?.and_then(|count| count.parse().ok()).unwrap_or(0);
         rows.insert(name, count);

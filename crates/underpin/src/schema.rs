@@ -172,6 +172,10 @@ impl Difference {
         Self { object: object.to_owned(), what, kind: DifferenceKind::Unknown }
     }
 
+    pub(crate) fn is_index(&self) -> bool {
+        self.what.starts_with("index")
+    }
+
     /// What it is that differs, for people: "column `t.c`".
     #[must_use]
     pub fn what(&self) -> &str {

@@ -56,12 +56,12 @@ ALTER TABLE api_tokens
     ALTER COLUMN revoked SET DEFAULT 0;
 CREATE INDEX idx_api_tokens_revoked ON api_tokens (revoked, token);
 
-UPDATE current_status SET bot_afk = recovered.value::bigint FROM recovered_values AS recovered
+UPDATE current_status SET bot_afk = recovered.value::bigint FROM bot_recovered_values AS recovered
 WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'bot_afk' AND recovered.row_key = current_status.id::text;
-UPDATE current_status SET bot_connected = recovered.value::bigint FROM recovered_values AS recovered
+UPDATE current_status SET bot_connected = recovered.value::bigint FROM bot_recovered_values AS recovered
 WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'bot_connected' AND recovered.row_key = current_status.id::text;
-UPDATE outbound_messages SET sent = recovered.value::bigint FROM recovered_values AS recovered
+UPDATE outbound_messages SET sent = recovered.value::bigint FROM bot_recovered_values AS recovered
 WHERE recovered.table_name = 'outbound_messages' AND recovered.column_name = 'sent' AND recovered.row_key = outbound_messages.id::text;
-UPDATE api_tokens SET revoked = recovered.value::bigint FROM recovered_values AS recovered
+UPDATE api_tokens SET revoked = recovered.value::bigint FROM bot_recovered_values AS recovered
 WHERE recovered.table_name = 'api_tokens' AND recovered.column_name = 'revoked' AND recovered.row_key = api_tokens.token;
-DROP TABLE recovered_values;
+DROP TABLE bot_recovered_values;

@@ -2,12 +2,12 @@
 -- of their own, and each purpose has one index.
 --
 -- SQLite keeps any value in any column, so a file may hold text, a fraction or a blob where an
--- integer belongs, and NULL in a text key. Such a value moves to `recovered_values` as it was, and
+-- integer belongs, and NULL in a text key. Such a value moves to `bot_recovered_values` as it was, and
 -- its row goes on with the nearest integer, or with NULL or 0 when there is none. No row is
 -- dropped, and no check rejects what the bot has written: a chat count above the connected count,
 -- a negative duration, a name of any length.
 
-CREATE TABLE recovered_values (
+CREATE TABLE bot_recovered_values (
     id INTEGER PRIMARY KEY,
     table_name TEXT NOT NULL,
     row_key TEXT NOT NULL,
@@ -26,14 +26,14 @@ UPDATE user_stats SET username = 'recovered-' || rowid || '-null' WHERE username
 UPDATE api_tokens SET token = 'recovered-' || rowid WHERE token IS NULL
     AND NOT EXISTS (SELECT 1 FROM api_tokens AS t WHERE t.token = 'recovered-' || api_tokens.rowid);
 UPDATE api_tokens SET token = 'recovered-' || rowid || '-null' WHERE token IS NULL;
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'user_stats', username, 'username', NULL, 'the key was NULL' FROM user_stats
 WHERE rowid IN (SELECT row FROM null_keys WHERE table_name = 'user_stats')
 UNION ALL SELECT 'api_tokens', token, 'token', NULL, 'the key was NULL' FROM api_tokens
 WHERE rowid IN (SELECT row FROM null_keys WHERE table_name = 'api_tokens');
 
 -- user_stats
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'user_stats', username, 'first_seen', first_seen, 'not an integer'
 FROM user_stats WHERE typeof(first_seen) NOT IN ('integer', 'null')
 UNION ALL SELECT 'user_stats', username, 'last_seen', last_seen, 'not an integer'
@@ -64,11 +64,11 @@ ALTER TABLE new_user_stats RENAME TO user_stats;
 CREATE INDEX idx_user_stats_last_seen ON user_stats (last_seen);
 
 -- user_actions, user_count_history, recent_chat: their shape stays
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'user_actions', id, 'timestamp', timestamp, 'not an integer'
 FROM user_actions WHERE typeof(timestamp) NOT IN ('integer', 'null');
 UPDATE user_actions SET timestamp = CAST(timestamp AS INTEGER) WHERE typeof(timestamp) <> 'integer';
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'user_count_history', id, 'timestamp', timestamp, 'not an integer'
 FROM user_count_history WHERE typeof(timestamp) NOT IN ('integer', 'null')
 UNION ALL SELECT 'user_count_history', id, 'chat_users', chat_users, 'not an integer'
@@ -78,7 +78,7 @@ FROM user_count_history WHERE typeof(connected_users) NOT IN ('integer', 'null')
 UPDATE user_count_history SET timestamp = CAST(timestamp AS INTEGER) WHERE typeof(timestamp) <> 'integer';
 UPDATE user_count_history SET chat_users = CAST(chat_users AS INTEGER) WHERE typeof(chat_users) <> 'integer';
 UPDATE user_count_history SET connected_users = CAST(connected_users AS INTEGER) WHERE typeof(connected_users) <> 'integer';
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'recent_chat', id, 'timestamp', timestamp, 'not an integer'
 FROM recent_chat WHERE typeof(timestamp) NOT IN ('integer', 'null');
 UPDATE recent_chat SET timestamp = CAST(timestamp AS INTEGER) WHERE typeof(timestamp) <> 'integer';
@@ -88,7 +88,7 @@ DROP INDEX idx_recent_chat_timestamp;
 CREATE INDEX idx_recent_chat_timestamp ON recent_chat (timestamp, id);
 
 -- channel_stats
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'channel_stats', id, 'max_users', max_users, 'not an integer'
 FROM channel_stats WHERE typeof(max_users) NOT IN ('integer', 'null')
 UNION ALL SELECT 'channel_stats', id, 'max_users_timestamp', max_users_timestamp, 'not an integer'
@@ -119,7 +119,7 @@ DROP TABLE channel_stats;
 ALTER TABLE new_channel_stats RENAME TO channel_stats;
 
 -- current_status
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'current_status', id, 'current_chat_users', current_chat_users, 'not an integer'
 FROM current_status WHERE typeof(current_chat_users) NOT IN ('integer', 'null')
 UNION ALL SELECT 'current_status', id, 'current_connected_users', current_connected_users, 'not an integer'
@@ -179,7 +179,7 @@ DROP TABLE current_status;
 ALTER TABLE new_current_status RENAME TO current_status;
 
 -- outbound_messages
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'outbound_messages', id, 'timestamp', timestamp, 'not an integer'
 FROM outbound_messages WHERE typeof(timestamp) NOT IN ('integer', 'null')
 UNION ALL SELECT 'outbound_messages', id, 'sent_timestamp', sent_timestamp, 'not an integer'
@@ -212,7 +212,7 @@ ALTER TABLE new_outbound_messages RENAME TO outbound_messages;
 CREATE INDEX idx_outbound_sent ON outbound_messages (sent, timestamp);
 
 -- api_tokens: a token without a key was never usable and does not become so
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'api_tokens', token, 'created_at', created_at, 'not an integer'
 FROM api_tokens WHERE typeof(created_at) NOT IN ('integer', 'null')
 UNION ALL SELECT 'api_tokens', token, 'last_used', last_used, 'not an integer'

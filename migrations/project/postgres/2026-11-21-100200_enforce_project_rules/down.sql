@@ -28,20 +28,20 @@ ALTER TABLE artifacts DROP CONSTRAINT artifacts_run_id_fkey,
     ADD CONSTRAINT artifacts_run_id_fkey FOREIGN KEY (run_id) REFERENCES runs (id);
 ALTER TABLE artifacts DROP CONSTRAINT artifacts_task_id_fkey,
     ADD CONSTRAINT artifacts_task_id_fkey FOREIGN KEY (task_id) REFERENCES tasks (id);
-UPDATE projects SET spec_artifact_id = (SELECT r.value::integer FROM recovered_values AS r
+UPDATE projects SET spec_artifact_id = (SELECT r.value::integer FROM project_recovered_values AS r
     WHERE r.table_name = 'projects' AND r.column_name = 'spec_artifact_id' AND r.row_key = CAST(projects.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'projects' AND r.column_name = 'spec_artifact_id');
-UPDATE tasks SET active_version_id = (SELECT r.value::integer FROM recovered_values AS r
+UPDATE tasks SET active_version_id = (SELECT r.value::integer FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'active_version_id' AND r.row_key = CAST(tasks.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'active_version_id');
-UPDATE control_state SET current_task_id = (SELECT r.value::integer FROM recovered_values AS r
+UPDATE control_state SET current_task_id = (SELECT r.value::integer FROM project_recovered_values AS r
     WHERE r.table_name = 'control_state' AND r.column_name = 'current_task_id' AND r.row_key = CAST(control_state.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'control_state' AND r.column_name = 'current_task_id');
-UPDATE task_versions SET version_num = (SELECT r.value::integer FROM recovered_values AS r
+UPDATE task_versions SET version_num = (SELECT r.value::integer FROM project_recovered_values AS r
     WHERE r.table_name = 'task_versions' AND r.column_name = 'version_num' AND r.row_key = CAST(task_versions.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'task_versions' AND r.column_name = 'version_num');
-DROP TABLE recovered_values;
+DROP TABLE project_recovered_values;

@@ -2,9 +2,9 @@
 -- number per version of a task. projects.selected_arch_option_id points to no table and has none.
 -- The enums are types already, and foreign keys that were there have kept every parent.
 --
--- No row is dropped. A value that no rule allows moves to `recovered_values` as it was.
+-- No row is dropped. A value that no rule allows moves to `project_recovered_values` as it was.
 
-CREATE TABLE recovered_values (
+CREATE TABLE project_recovered_values (
     id SERIAL NOT NULL,
     table_name TEXT NOT NULL,
     row_key TEXT NOT NULL,
@@ -15,15 +15,15 @@ CREATE TABLE recovered_values (
 );
 
 -- Pointers to nothing
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'projects', CAST(id AS TEXT), 'spec_artifact_id', CAST(spec_artifact_id AS TEXT), 'points to no row of artifacts'
 FROM projects WHERE spec_artifact_id IS NOT NULL AND spec_artifact_id NOT IN (SELECT id FROM artifacts);
 UPDATE projects SET spec_artifact_id = NULL WHERE spec_artifact_id IS NOT NULL AND spec_artifact_id NOT IN (SELECT id FROM artifacts);
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'tasks', CAST(id AS TEXT), 'active_version_id', CAST(active_version_id AS TEXT), 'points to no row of task_versions'
 FROM tasks WHERE active_version_id IS NOT NULL AND active_version_id NOT IN (SELECT id FROM task_versions);
 UPDATE tasks SET active_version_id = NULL WHERE active_version_id IS NOT NULL AND active_version_id NOT IN (SELECT id FROM task_versions);
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'control_state', CAST(id AS TEXT), 'current_task_id', CAST(current_task_id AS TEXT), 'points to no row of tasks'
 FROM control_state WHERE current_task_id IS NOT NULL AND current_task_id NOT IN (SELECT id FROM tasks);
 UPDATE control_state SET current_task_id = NULL WHERE current_task_id IS NOT NULL AND current_task_id NOT IN (SELECT id FROM tasks);
@@ -37,7 +37,7 @@ FROM (SELECT id, task_id, version_num,
 JOIN (SELECT task_id, max(version_num) AS highest FROM task_versions GROUP BY task_id) AS m
     ON m.task_id = d.task_id
 WHERE d.place > 1;
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'task_versions', CAST(id AS TEXT), 'version_num', CAST(version_num AS TEXT),
     'another version of the task has this number'
 FROM renumbered;

@@ -198,56 +198,56 @@ FROM control_state;
 DROP TABLE control_state;
 ALTER TABLE new_control_state RENAME TO control_state;
 
-UPDATE projects SET current_phase = (SELECT r.value FROM recovered_values AS r
+UPDATE projects SET current_phase = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'projects' AND r.column_name = 'current_phase' AND r.row_key = CAST(projects.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'projects' AND r.column_name = 'current_phase');
-UPDATE tasks SET status = (SELECT r.value FROM recovered_values AS r
+UPDATE tasks SET status = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'status' AND r.row_key = CAST(tasks.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'status');
-UPDATE tasks SET current_phase = (SELECT r.value FROM recovered_values AS r
+UPDATE tasks SET current_phase = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'current_phase' AND r.row_key = CAST(tasks.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'current_phase');
-UPDATE change_requests SET phase = (SELECT r.value FROM recovered_values AS r
+UPDATE change_requests SET phase = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'change_requests' AND r.column_name = 'phase' AND r.row_key = CAST(change_requests.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'change_requests' AND r.column_name = 'phase');
-UPDATE change_requests SET status = (SELECT r.value FROM recovered_values AS r
+UPDATE change_requests SET status = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'change_requests' AND r.column_name = 'status' AND r.row_key = CAST(change_requests.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'change_requests' AND r.column_name = 'status');
-UPDATE runs SET status = (SELECT r.value FROM recovered_values AS r
+UPDATE runs SET status = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'runs' AND r.column_name = 'status' AND r.row_key = CAST(runs.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'runs' AND r.column_name = 'status');
-UPDATE artifacts SET artifact_type = (SELECT r.value FROM recovered_values AS r
+UPDATE artifacts SET artifact_type = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'artifacts' AND r.column_name = 'artifact_type' AND r.row_key = CAST(artifacts.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'artifacts' AND r.column_name = 'artifact_type');
-UPDATE approvals SET approved = (SELECT r.value FROM recovered_values AS r
+UPDATE approvals SET approved = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'approvals' AND r.column_name = 'approved' AND r.row_key = CAST(approvals.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'approvals' AND r.column_name = 'approved');
-UPDATE control_state SET paused = (SELECT r.value FROM recovered_values AS r
+UPDATE control_state SET paused = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'control_state' AND r.column_name = 'paused' AND r.row_key = CAST(control_state.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'control_state' AND r.column_name = 'paused');
-UPDATE projects SET spec_artifact_id = (SELECT r.value FROM recovered_values AS r
+UPDATE projects SET spec_artifact_id = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'projects' AND r.column_name = 'spec_artifact_id' AND r.row_key = CAST(projects.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'projects' AND r.column_name = 'spec_artifact_id');
-UPDATE tasks SET active_version_id = (SELECT r.value FROM recovered_values AS r
+UPDATE tasks SET active_version_id = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'active_version_id' AND r.row_key = CAST(tasks.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'tasks' AND r.column_name = 'active_version_id');
-UPDATE control_state SET current_task_id = (SELECT r.value FROM recovered_values AS r
+UPDATE control_state SET current_task_id = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'control_state' AND r.column_name = 'current_task_id' AND r.row_key = CAST(control_state.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'control_state' AND r.column_name = 'current_task_id');
-UPDATE task_versions SET version_num = (SELECT r.value FROM recovered_values AS r
+UPDATE task_versions SET version_num = (SELECT r.value FROM project_recovered_values AS r
     WHERE r.table_name = 'task_versions' AND r.column_name = 'version_num' AND r.row_key = CAST(task_versions.id AS TEXT))
-WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM recovered_values AS r
+WHERE CAST(id AS TEXT) IN (SELECT r.row_key FROM project_recovered_values AS r
     WHERE r.table_name = 'task_versions' AND r.column_name = 'version_num');
-DROP TABLE recovered_values;
+DROP TABLE project_recovered_values;

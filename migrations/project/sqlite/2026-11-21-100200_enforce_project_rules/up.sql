@@ -2,9 +2,9 @@
 -- one number per version of a task. projects.selected_arch_option_id points to no table and has none.
 --
 -- No row is dropped. A parent that is missing gets a placeholder, named as recovered; a value that no
--- rule allows moves to `recovered_values` as it was, and its row goes on with the nearest one.
+-- rule allows moves to `project_recovered_values` as it was, and its row goes on with the nearest one.
 
-CREATE TABLE recovered_values (
+CREATE TABLE project_recovered_values (
     id INTEGER PRIMARY KEY,
     table_name TEXT NOT NULL,
     row_key TEXT NOT NULL,
@@ -51,15 +51,15 @@ DROP TABLE stray_runs;
 DROP TABLE wanted_tasks;
 
 -- Pointers to nothing
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'projects', CAST(id AS TEXT), 'spec_artifact_id', CAST(spec_artifact_id AS TEXT), 'points to no row of artifacts'
 FROM projects WHERE spec_artifact_id IS NOT NULL AND spec_artifact_id NOT IN (SELECT id FROM artifacts);
 UPDATE projects SET spec_artifact_id = NULL WHERE spec_artifact_id IS NOT NULL AND spec_artifact_id NOT IN (SELECT id FROM artifacts);
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'tasks', CAST(id AS TEXT), 'active_version_id', CAST(active_version_id AS TEXT), 'points to no row of task_versions'
 FROM tasks WHERE active_version_id IS NOT NULL AND active_version_id NOT IN (SELECT id FROM task_versions);
 UPDATE tasks SET active_version_id = NULL WHERE active_version_id IS NOT NULL AND active_version_id NOT IN (SELECT id FROM task_versions);
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'control_state', CAST(id AS TEXT), 'current_task_id', CAST(current_task_id AS TEXT), 'points to no row of tasks'
 FROM control_state WHERE current_task_id IS NOT NULL AND current_task_id NOT IN (SELECT id FROM tasks);
 UPDATE control_state SET current_task_id = NULL WHERE current_task_id IS NOT NULL AND current_task_id NOT IN (SELECT id FROM tasks);
@@ -73,7 +73,7 @@ FROM (SELECT id, task_id, version_num,
 JOIN (SELECT task_id, max(version_num) AS highest FROM task_versions GROUP BY task_id) AS m
     ON m.task_id = d.task_id
 WHERE d.place > 1;
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'task_versions', CAST(id AS TEXT), 'version_num', CAST(version_num AS TEXT),
     'another version of the task has this number'
 FROM renumbered;
@@ -83,53 +83,53 @@ WHERE id IN (SELECT id FROM renumbered);
 DROP TABLE renumbered;
 
 -- Texts that are no name of their enum, and flags that are none
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'projects', id, 'current_phase', current_phase, 'not a name of phasetype' FROM projects
 WHERE upper(trim(current_phase)) NOT IN ('PLANNER', 'ARCHITECT', 'REVIEW_APPROVAL', 'CODER');
 UPDATE projects SET current_phase = NULL
 WHERE upper(trim(current_phase)) NOT IN ('PLANNER', 'ARCHITECT', 'REVIEW_APPROVAL', 'CODER');
 UPDATE projects SET current_phase = upper(trim(current_phase)) WHERE current_phase <> upper(trim(current_phase));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'tasks', id, 'status', status, 'not a name of taskstatus' FROM tasks
 WHERE upper(trim(status)) NOT IN ('PENDING', 'IN_PROGRESS', 'AWAITING_APPROVAL', 'APPROVED', 'REJECTED', 'COMPLETED', 'CANCELLED');
 UPDATE tasks SET status = 'PENDING'
 WHERE upper(trim(status)) NOT IN ('PENDING', 'IN_PROGRESS', 'AWAITING_APPROVAL', 'APPROVED', 'REJECTED', 'COMPLETED', 'CANCELLED');
 UPDATE tasks SET status = upper(trim(status)) WHERE status <> upper(trim(status));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'tasks', id, 'current_phase', current_phase, 'not a name of phasetype' FROM tasks
 WHERE upper(trim(current_phase)) NOT IN ('PLANNER', 'ARCHITECT', 'REVIEW_APPROVAL', 'CODER');
 UPDATE tasks SET current_phase = NULL
 WHERE upper(trim(current_phase)) NOT IN ('PLANNER', 'ARCHITECT', 'REVIEW_APPROVAL', 'CODER');
 UPDATE tasks SET current_phase = upper(trim(current_phase)) WHERE current_phase <> upper(trim(current_phase));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'change_requests', id, 'phase', phase, 'not a name of phasetype' FROM change_requests
 WHERE upper(trim(phase)) NOT IN ('PLANNER', 'ARCHITECT', 'REVIEW_APPROVAL', 'CODER');
 UPDATE change_requests SET phase = 'PLANNER'
 WHERE upper(trim(phase)) NOT IN ('PLANNER', 'ARCHITECT', 'REVIEW_APPROVAL', 'CODER');
 UPDATE change_requests SET phase = upper(trim(phase)) WHERE phase <> upper(trim(phase));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'change_requests', id, 'status', status, 'not a name of changerequeststatus' FROM change_requests
 WHERE upper(trim(status)) NOT IN ('DRAFT', 'SUBMITTED', 'APPROVED', 'REJECTED', 'IMPLEMENTED');
 UPDATE change_requests SET status = 'DRAFT'
 WHERE upper(trim(status)) NOT IN ('DRAFT', 'SUBMITTED', 'APPROVED', 'REJECTED', 'IMPLEMENTED');
 UPDATE change_requests SET status = upper(trim(status)) WHERE status <> upper(trim(status));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'runs', id, 'status', status, 'not a name of runstatus' FROM runs
 WHERE upper(trim(status)) NOT IN ('RUNNING', 'SUCCESS', 'FAILURE', 'TIMEOUT', 'CANCELLED');
 UPDATE runs SET status = 'FAILURE'
 WHERE upper(trim(status)) NOT IN ('RUNNING', 'SUCCESS', 'FAILURE', 'TIMEOUT', 'CANCELLED');
 UPDATE runs SET status = upper(trim(status)) WHERE status <> upper(trim(status));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'artifacts', id, 'artifact_type', artifact_type, 'not a name of artifacttype' FROM artifacts
 WHERE upper(trim(artifact_type)) NOT IN ('SPEC', 'PLAN', 'ARCHITECTURE', 'ADR', 'TRANSCRIPT', 'DIFF', 'LOG', 'OTHER');
 UPDATE artifacts SET artifact_type = 'OTHER'
 WHERE upper(trim(artifact_type)) NOT IN ('SPEC', 'PLAN', 'ARCHITECTURE', 'ADR', 'TRANSCRIPT', 'DIFF', 'LOG', 'OTHER');
 UPDATE artifacts SET artifact_type = upper(trim(artifact_type)) WHERE artifact_type <> upper(trim(artifact_type));
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'approvals', id, 'approved', approved, 'not a flag' FROM approvals WHERE approved NOT IN (0, 1);
 UPDATE approvals SET approved = CASE WHEN typeof(approved) IN ('integer', 'real') THEN approved <> 0 ELSE 0 END
 WHERE approved NOT IN (0, 1);
-INSERT INTO recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO project_recovered_values (table_name, row_key, column_name, value, reason)
 SELECT 'control_state', id, 'paused', paused, 'not a flag' FROM control_state WHERE paused NOT IN (0, 1);
 UPDATE control_state SET paused = CASE WHEN typeof(paused) IN ('integer', 'real') THEN paused <> 0 ELSE 0 END
 WHERE paused NOT IN (0, 1);

@@ -1,0 +1,91 @@
+//! The commands, one file each.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{context::Context, output::Output};
+
+mod adopt;
+mod check;
+mod current;
+mod downgrade;
+mod heads;
+mod history;
+mod redo;
+mod repair;
+mod revision;
+mod stamp;
+mod upgrade;
+
+/// One set of Diesel migrations on SQLite and PostgreSQL
+#[derive(Parser)]
+#[command(name = "underpin", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    context: Context,
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log what is done to standard error; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Log nothing
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Upgrade(upgrade::Upgrade),
+    Downgrade(downgrade::Downgrade),
+    Redo(redo::Redo),
+    Current(current::Current),
+    History(history::History),
+    Heads(heads::Heads),
+    Check(check::Check),
+    Stamp(stamp::Stamp),
+    Adopt(adopt::Adopt),
+    Revision(revision::Revision),
+    Repair(repair::Repair),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        log(self.verbose, self.quiet);
+        let (context, out) = (&self.context, Output { json: self.json });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            match self.command {
+                Command::Upgrade(command) => command.run(context, out).await?,
+                Command::Downgrade(command) => command.run(context, out).await?,
+                Command::Redo(command) => command.run(context, out).await?,
+                Command::Current(command) => command.run(context, out).await?,
+                Command::History(command) => command.run(context, out).await?,
+                Command::Heads(command) => command.run(context, out)?,
+                Command::Check(command) => return command.run(context, out).await,
+                Command::Stamp(command) => command.run(context, out).await?,
+                Command::Adopt(command) => command.run(context, out).await?,
+                Command::Revision(command) => command.run(context, out)?,
+                Command::Repair(command) => command.run(context, out).await?,
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}
+
+/// Without `-v`, what ran is told on standard output alone.
+fn log(verbose: u8, quiet: bool) {
+    let filter = match (quiet, verbose) {
+        (true, _) => "off",
+        (false, 0) => "warn,underpin::migration=off",
+        (false, 1) => "info",
+        (false, _) => "trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .init();
+}

@@ -1,0 +1,24 @@
+//! `underpin check`
+
+use std::process::ExitCode;
+
+use crate::{context::{Context, PolicyArgs}, exit, output::Output};
+
+/// Succeed only when nothing is pending, edited, unknown or out of order
+#[derive(clap::Args)]
+pub(crate) struct Check {}
+
+impl Check {
+    pub(crate) async fn run(self, context: &Context, out: Output) -> anyhow::Result<ExitCode> {
+        let url = context.url()?;
+        let catalog = context.catalog(url.dialect())?;
+        let engine = context.engine(&catalog, &url, PolicyArgs::default())?;
+        let status = engine.status().await?;
+        out.status(&status)?;
+        Ok(match (status.problems.is_empty(), status.pending.is_empty()) {
+            (false, _) => ExitCode::from(exit::REFUSED),
+            (true, false) => ExitCode::from(exit::PENDING),
+            (true, true) => ExitCode::SUCCESS,
+        })
+    }
+}

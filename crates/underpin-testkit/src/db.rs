@@ -1,0 +1,159 @@
+//! A database that exists as long as a test holds it.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use tempfile::TempDir;
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, Dialect};
+
+use crate::{Server, block_on};
+
+/// A database that exists as long as a test holds it.
+pub struct TestDb {
+    dialect: Dialect,
+    url: String,
+    dir: TempDir,
+    /// The server that it is on, and its name there.
+    home: Option<(Arc<Server>, String)>,
+}
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+impl TestDb {
+    /// An empty database.
+    ///
+    /// # Panics
+    ///
+    /// When no server can be had.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        match dialect {
+            Dialect::Sqlite => {
+                let url = format!("sqlite:{}", dir.path().join("test.db").display());
+                Self { dialect, url, dir, home: None }
+            }
+            Dialect::Postgres => {
+                let server = Server::shared();
+                let count = COUNT.fetch_add(1, Ordering::Relaxed);
+                let name = format!("test_{}_{count}", std::process::id());
+                run(&server.url("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+                run(&server.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"));
+                Self { dialect, url: server.url(&name), dir, home: Some((server, name)) }
+            }
+        }
+    }
+
+    /// The whole URL, for a child process as well.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// [`TestDb::url`], parsed.
+    ///
+    /// # Panics
+    ///
+    /// Never: the testkit made it.
+    #[must_use]
+    pub fn database_url(&self) -> DatabaseUrl {
+        self.url.parse().expect("the testkit's own URL")
+    }
+
+    /// The kind of database.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// A directory of the test's own; SQLite's file is in it.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs statements on a connection of their own.
+    ///
+    /// # Panics
+    ///
+    /// With what the database says when it refuses them.
+    pub fn batch(&self, statements: &str) {
+        run(&self.url, statements);
+    }
+
+    /// The first column of every row, as text.
+    ///
+    /// # Panics
+    ///
+    /// With what the database says when it refuses the query.
+    #[must_use]
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        let texts = block_on(async || connect(&self.url).await.texts(query).await);
+        texts.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// The names of all tables, sorted, without the databases' own.
+    #[must_use]
+    pub fn tables(&self) -> Vec<String> {
+        self.texts(match self.dialect {
+            Dialect::Sqlite => {
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+                 ORDER BY name"
+            }
+            Dialect::Postgres => {
+                "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() \
+                 ORDER BY tablename COLLATE \"C\""
+            }
+        })
+    }
+
+    /// Every row of every table, as sorted JSON texts with the columns by name; without the
+    /// tables of the engine.
+    #[must_use]
+    pub fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        let own = ["__diesel_schema_migrations", "underpin_history"];
+        let tables = self.tables().into_iter().filter(|table| !own.contains(&table.as_str()));
+        tables.map(|table| (table.clone(), self.rows(&table))).collect()
+    }
+
+    fn rows(&self, table: &str) -> Vec<String> {
+        let query = match self.dialect {
+            Dialect::Postgres => format!("SELECT to_jsonb(t)::text FROM \"{table}\" AS t"),
+            Dialect::Sqlite => {
+                let columns = self.texts(&format!(
+                    "SELECT group_concat('''' || name || ''', quote(\"' || name || '\")', ', ') FROM \
+                     (SELECT name FROM pragma_table_info('{table}') ORDER BY name)"
+                ));
+                format!("SELECT json_object({}) FROM \"{table}\"", columns.concat())
+            }
+        };
+        let mut rows = self.texts(&query);
+        rows.sort();
+        rows
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        if let Some((server, name)) = &self.home {
+            run(&server.url("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}
+
+async fn connect(url: &str) -> Conn {
+    let options = ConnectOptions { access: Access::Create, ..ConnectOptions::default() };
+    let url: DatabaseUrl = url.parse().expect("a URL");
+    url.connect(&options).await.unwrap_or_else(|error| panic!("{url}: {error}"))
+}
+
+fn run(url: &str, statements: &str) {
+    let result = block_on(async || connect(url).await.batch(statements).await);
+    result.unwrap_or_else(|error| panic!("{statements}: {error}"));
+}

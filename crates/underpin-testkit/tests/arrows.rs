@@ -1,0 +1,35 @@
+//! The arrows of `docs/ARCHITECTURE.md`: who may import whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// What each crate may use of the workspace, outside tests.
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("underpin-catalog", &[]),
+    ("underpin-db", &["underpin-catalog"]),
+    ("underpin", &["underpin-catalog", "underpin-db"]),
+    ("underpin-models", &["underpin-db"]),
+    ("underpin-migrations", &["underpin-catalog"]),
+    ("underpin-service", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
+    ("underpin-cli", &["underpin", "underpin-db", "underpin-migrations"]),
+    ("underpin-testkit", &["underpin-db"]),
+];
+
+#[test]
+fn no_crate_imports_what_it_may_not() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let allowed: BTreeMap<_, _> = ARROWS.into_iter().collect();
+    let names: BTreeSet<_> = metadata.packages.iter().map(|one| one.name.to_string()).collect();
+
+    for package in &metadata.packages {
+        let allowed = allowed.get(package.name.as_str()).expect("a crate without arrows: add it");
+        for dependency in &package.dependencies {
+            let inside = names.contains(&dependency.name);
+            if inside && dependency.kind != DependencyKind::Development {
+                let name = dependency.name.as_str();
+                assert!(allowed.contains(&name), "{} must not import {name}", package.name);
+            }
+        }
+    }
+}
