@@ -75,8 +75,11 @@ mod tests {
     fn the_way_a_file_was_saved_does_not_count() {
         let plain = Checksum::of("SELECT 1;\nSELECT 2;\n");
 
-        for saved in ["\u{feff}SELECT 1;\nSELECT 2;\n", "SELECT 1;\r\nSELECT 2;\r\n", "SELECT 1;\nSELECT 2;\n\n "]
-        {
+        for saved in [
+            "\u{feff}SELECT 1;\nSELECT 2;\n",
+            "SELECT 1;\r\nSELECT 2;\r\n",
+            "SELECT 1;\nSELECT 2;\n\n ",
+        ] {
             assert_eq!(Checksum::of(saved), plain, "{saved:?}");
         }
         assert_ne!(Checksum::of("SELECT 1;\n\nSELECT 2;\n"), plain);

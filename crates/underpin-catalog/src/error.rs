@@ -36,7 +36,9 @@ pub enum CatalogError {
     #[error("shape `{shape}` leads to version `{version}`, which the set does not have")]
     ShapeVersion { shape: String, version: Version },
     /// An Alembic revision that claims a version nobody has.
-    #[error("alembic revision `{revision}` claims version `{version}`, which the set does not have")]
+    #[error(
+        "alembic revision `{revision}` claims version `{version}`, which the set does not have"
+    )]
     RevisionVersion { revision: String, version: Version },
 }
 

@@ -66,11 +66,7 @@ fn folders(dir: &Path) -> Result<BTreeSet<String>, CatalogError> {
     Ok(names)
 }
 
-fn check_twins(
-    dir: &Path,
-    dialect: Dialect,
-    names: &BTreeSet<String>,
-) -> Result<(), CatalogError> {
+fn check_twins(dir: &Path, dialect: Dialect, names: &BTreeSet<String>) -> Result<(), CatalogError> {
     for other in Dialect::ALL.into_iter().filter(|other| *other != dialect) {
         let path = dir.join(other.as_str());
         if !path.is_dir() {
@@ -135,8 +131,9 @@ fn read_alembic(adopt: &Path) -> Result<Vec<AlembicRevision>, CatalogError> {
     let path = adopt.join("adopt.toml");
     match read_optional(&path)? {
         None => Ok(Vec::new()),
-        Some(text) => shape::parse_alembic(&text)
-            .map_err(|message| CatalogError::Settings { path, message }),
+        Some(text) => {
+            shape::parse_alembic(&text).map_err(|message| CatalogError::Settings { path, message })
+        }
     }
 }
 

@@ -40,7 +40,8 @@ pub fn split(script: &str, dialect: Dialect) -> Result<Vec<Statement<'_>>, Split
     let mut current = Current::default();
     let mut lines = Lines::new(script);
     for token in Tokens::new(script, dialect) {
-        let token = token.map_err(|open| SplitError { line: lines.at(open.start), what: open.what })?;
+        let token =
+            token.map_err(|open| SplitError { line: lines.at(open.start), what: open.what })?;
         match token.what {
             What::Blank => {}
             What::Semicolon if current.body.is_outside() => {
@@ -102,7 +103,8 @@ impl Current {
     fn push(&mut self, token: &Token, script: &str, dialect: Dialect) {
         self.start.get_or_insert(token.start);
         self.end = token.end;
-        let word = (token.what == What::Word).then(|| script[token.start..token.end].to_uppercase());
+        let word =
+            (token.what == What::Word).then(|| script[token.start..token.end].to_uppercase());
         self.body.push(token, word.as_deref(), &self.words, dialect);
         if let Some(word) = word.filter(|_| self.words.len() < TELLING_WORDS) {
             self.words.push(word);
@@ -147,7 +149,9 @@ impl Body {
             Some("BEGIN") if self.blocks == 0 && dialect == Dialect::Sqlite => {
                 self.blocks = usize::from(is_trigger(before));
             }
-            Some("ATOMIC") if self.blocks == 0 && before.first().is_some_and(|word| word == "CREATE") => {
+            Some("ATOMIC")
+                if self.blocks == 0 && before.first().is_some_and(|word| word == "CREATE") =>
+            {
                 self.blocks = 1;
             }
             Some("CASE" | "BEGIN") if self.blocks > 0 => self.blocks += 1,
@@ -177,7 +181,7 @@ impl<'a> Lines<'a> {
 
     fn at(&mut self, offset: usize) -> usize {
         let passed = &self.script.as_bytes()[self.offset.min(offset)..offset];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line += passed.split(|byte| *byte == b'\n').count() - 1;
         self.offset = offset.max(self.offset);
         self.line
     }

@@ -64,7 +64,7 @@ impl Cli {
                 Command::Redo(command) => command.run(context, out).await?,
                 Command::Current(command) => command.run(context, out).await?,
                 Command::History(command) => command.run(context, out).await?,
-                Command::Heads(command) => command.run(context, out)?,
+                Command::Heads(_) => heads::Heads::run(context, out)?,
                 Command::Check(command) => return command.run(context, out).await,
                 Command::Stamp(command) => command.run(context, out).await?,
                 Command::Adopt(command) => command.run(context, out).await?,

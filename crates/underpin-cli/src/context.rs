@@ -12,7 +12,7 @@ const FOLDER_SET: &str = "default";
 
 #[derive(clap::Args)]
 pub(crate) struct Context {
-    /// The database: sqlite://data/app.db or postgres://user@host/name
+    /// The database: `sqlite://data/app.db` or `postgres://user@host/name`
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
     /// The migrations that come with this program
@@ -42,6 +42,7 @@ pub(crate) enum Set {
 
 /// The policies that a single command may loosen.
 #[derive(Clone, Copy, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct PolicyArgs {
     /// Apply pending migrations that are older than applied ones
     #[arg(long)]
@@ -97,9 +98,10 @@ impl Context {
                 allow_missing: policy.allow_missing,
                 resume: policy.resume,
             },
-            grouping: match policy.single_transaction {
-                true => Grouping::Single,
-                false => Grouping::PerMigration,
+            grouping: if policy.single_transaction {
+                Grouping::Single
+            } else {
+                Grouping::PerMigration
             },
             lock_wait: Duration::from_secs(self.lock_wait),
             lock_timeout: Duration::from_millis(self.lock_timeout),
@@ -111,5 +113,6 @@ impl Context {
 }
 
 fn no_migrations() -> anyhow::Error {
-    Usage("no migrations given: use `--set bot`, `--set project` or `--migrations DIR`".to_owned()).into()
+    Usage("no migrations given: use `--set bot`, `--set project` or `--migrations DIR`".to_owned())
+        .into()
 }

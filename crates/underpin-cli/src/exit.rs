@@ -45,7 +45,11 @@ fn code(error: &anyhow::Error) -> u8 {
     }
     match error.downcast_ref::<Error>() {
         Some(Error::Connect(error)) if error.is_configuration() => USAGE,
-        Some(Error::Connect(ConnectError::Refused { .. }) | Error::Catalog(_) | Error::Dialect { .. }) => USAGE,
+        Some(
+            Error::Connect(ConnectError::Refused { .. })
+            | Error::Catalog(_)
+            | Error::Dialect { .. },
+        ) => USAGE,
         Some(Error::Refused(_) | Error::Adopt(_) | Error::ScriptNeedsHistory(_)) => REFUSED,
         Some(Error::Locked { .. }) => LOCKED,
         _ => FAILED,

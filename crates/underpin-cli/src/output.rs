@@ -19,11 +19,12 @@ impl Output {
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        let result = match self.json {
-            true => serde_json::to_writer_pretty(&mut out, value)
+        let result = if self.json {
+            serde_json::to_writer_pretty(&mut out, value)
                 .map_err(io::Error::from)
-                .and_then(|()| writeln!(out)),
-            false => text(&mut out),
+                .and_then(|()| writeln!(out))
+        } else {
+            text(&mut out)
         };
         match result.and_then(|()| out.flush()) {
             Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),

@@ -36,7 +36,7 @@ impl Default for PoolOptions {
         Self {
             size: 10,
             wait: Duration::from_secs(30),
-            recycle: Duration::from_secs(30 * 60),
+            recycle: Duration::from_mins(30),
             liveness_check: true,
             application_name: "underpin".to_owned(),
         }

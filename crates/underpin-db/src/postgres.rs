@@ -62,7 +62,7 @@ impl Server {
                 config.password(password);
             }
         }
-        let tls = Tls { mode, root: root.or_else(|| tls::default_root(environment.home()?)) };
+        let tls = Tls { mode, root: root.or_else(|| tls::default_root(&environment.home()?)) };
         Ok(Self { config, tls })
     }
 
@@ -137,14 +137,13 @@ where
 /// Sets what the URL leaves out, as libpq does.
 fn fill_in(config: &mut Config, environment: &Environment<'_>) -> Result<(), String> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        match environment.get("PGHOST") {
-            Some(hosts) => hosts.split(',').for_each(|host| {
+        if let Some(hosts) = environment.get("PGHOST") {
+            hosts.split(',').for_each(|host| {
                 config.host(host.trim());
-            }),
-            None => {
-                let socket = PathBuf::from("/var/run/postgresql/.s.PGSQL.5432");
-                config.host(if socket.exists() { "/var/run/postgresql" } else { "localhost" });
-            }
+            });
+        } else {
+            let socket = PathBuf::from("/var/run/postgresql/.s.PGSQL.5432");
+            config.host(if socket.exists() { "/var/run/postgresql" } else { "localhost" });
         }
     }
     if let Some(ports) = environment.get("PGPORT").filter(|_| config.get_ports().is_empty()) {
@@ -173,9 +172,9 @@ fn fill_in(config: &mut Config, environment: &Environment<'_>) -> Result<(), Str
     }
     if config.get_connect_timeout().is_none() {
         let seconds = match environment.get("PGCONNECT_TIMEOUT") {
-            Some(text) => text.parse().map_err(|_| {
-                format!("expected seconds in `PGCONNECT_TIMEOUT`, found `{text}`")
-            })?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| format!("expected seconds in `PGCONNECT_TIMEOUT`, found `{text}`"))?,
             None => 10,
         };
         if seconds > 0 {

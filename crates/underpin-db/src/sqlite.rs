@@ -19,7 +19,10 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    pub(crate) fn connect(&self, options: &ConnectOptions) -> Result<SqliteConnection, ConnectError> {
+    pub(crate) fn connect(
+        &self,
+        options: &ConnectOptions,
+    ) -> Result<SqliteConnection, ConnectError> {
         let mut conn = match self {
             Self::Memory => open(":memory:", Path::new(":memory:"))?,
             Self::File(path) => {
@@ -72,8 +75,9 @@ fn open_file(path: &Path, access: Access) -> Result<SqliteConnection, ConnectErr
 }
 
 fn open(uri: &str, path: &Path) -> Result<SqliteConnection, ConnectError> {
-    SqliteConnection::establish(uri)
-        .map_err(|error| explain(path, DbError { message: error.to_string(), ..DbError::default() }))
+    SqliteConnection::establish(uri).map_err(|error| {
+        explain(path, DbError { message: error.to_string(), ..DbError::default() })
+    })
 }
 
 fn explain(path: &Path, source: DbError) -> ConnectError {
@@ -88,7 +92,7 @@ pub(crate) fn uri(path: &Path, query: &str) -> String {
     let mut text = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
-            b'%' | b'?' | b'#' | 0x80.. => text.push_str(&format!("%{byte:02x}")),
+            b'%' | b'?' | b'#' | 0x80.. => text.extend(format!("%{byte:02x}").chars()),
             _ => text.push(char::from(*byte)),
         }
     }

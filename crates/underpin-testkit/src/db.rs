@@ -43,7 +43,10 @@ impl TestDb {
                 let server = Server::shared();
                 let count = COUNT.fetch_add(1, Ordering::Relaxed);
                 let name = format!("test_{}_{count}", std::process::id());
-                run(&server.url("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+                run(
+                    &server.url("postgres"),
+                    &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+                );
                 run(&server.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"));
                 Self { dialect, url: server.url(&name), dir, home: Some((server, name)) }
             }

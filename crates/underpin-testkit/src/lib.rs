@@ -5,6 +5,8 @@
 //! programs that are installed. `scripts/test` starts one server for a whole run; a test that is
 //! run without it starts its own. When no server can be had, the test fails and says how to get one.
 
+#![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
+
 mod db;
 mod server;
 
@@ -13,6 +15,10 @@ pub use server::Server;
 pub use underpin_db::Dialect;
 
 /// Runs `work` on a runtime of its own, so that it can be called from any test, asynchronous or not.
+///
+/// # Panics
+///
+/// When `work` does.
 pub fn block_on<T: Send>(work: impl AsyncFnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let run = || {

@@ -16,8 +16,12 @@ pub struct Server {
 enum Kept {
     /// Somebody else does.
     Elsewhere,
-    Container { _container: Box<container::Postgres> },
-    Cluster { _cluster: cluster::Cluster },
+    Container {
+        _container: Box<container::Postgres>,
+    },
+    Cluster {
+        _cluster: cluster::Cluster,
+    },
 }
 
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());

@@ -26,7 +26,8 @@ pub enum AdoptRefused {
     /// It is nothing that the set knows.
     #[error(
         "nothing was changed: the database has tables and no history, and fits no version of set \
-         `{set}`; compared with {closest}, the nearest:\n{}", list(differences)
+         `{set}`; compared with {closest}, the nearest:\n{}",
+        list(differences)
     )]
     Unknown {
         /// The family of migrations.
@@ -48,7 +49,8 @@ pub enum AdoptRefused {
     /// The version to be stamped builds another schema.
     #[error(
         "nothing was changed: the schema is not what version {version} builds (`--force` stamps \
-         all the same):\n{}", list(differences)
+         all the same):\n{}",
+        list(differences)
     )]
     Unfit {
         /// The version.
@@ -79,7 +81,8 @@ impl Found<'_> {
         let added = self.missing.iter().map(|one| format!("adds {}", one.what()));
         let dropped = self.leftovers.iter().map(|table| format!("drops the empty table `{table}`"));
         let mapped = self.shape.filter(|shape| shape.up.is_some());
-        let mapped = mapped.map(|shape| format!("maps `{}` to version {}", shape.name, self.version));
+        let mapped =
+            mapped.map(|shape| format!("maps `{}` to version {}", shape.name, self.version));
         Adopted {
             description: self.description.clone(),
             version: self.version.clone(),
@@ -137,7 +140,8 @@ fn with_claim<'a>(mut found: Found<'a>, catalog: &Catalog, revision: Option<Stri
             Some(claim) if claim.version == *version => {}
             Some(claim) => found.notes.push(format!(
                 "`alembic_version` says `{revision}`, which claims version {}; the schema is \
-                 version {version}, and that is believed", claim.version
+                 version {version}, and that is believed",
+                claim.version
             )),
             None => found.notes.push(format!(
                 "`alembic_version` says `{revision}`, which is not known; the schema is version \
@@ -219,6 +223,7 @@ async fn all_empty(session: &mut Session<'_>, tables: &[String]) -> Result<bool,
 
 /// What `alembic_version` says, when there is one.
 async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, Error> {
+    const DOING: &str = "read `alembic_version`";
     let exists = match session.conn.dialect() {
         Dialect::Sqlite => {
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'alembic_version'"
@@ -228,7 +233,6 @@ async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, E
              (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
         }
     };
-    const DOING: &str = "read `alembic_version`";
     if session.conn.text(exists).await.doing(DOING)?.is_none() {
         return Ok(None);
     }
@@ -238,9 +242,10 @@ async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, E
 /// Recognises the database, makes it fit, and stamps it. `None` when nothing is in it.
 pub(crate) async fn adopt(session: &mut Session<'_>) -> Result<Option<Adopted>, Error> {
     let Some(found) = recognise(session).await? else { return Ok(None) };
-    let definitions = match found.missing.is_empty() {
-        true => Default::default(),
-        false => reference::definitions(session.catalog, &found.version).await?,
+    let definitions = if found.missing.is_empty() {
+        reference::Definitions::default()
+    } else {
+        reference::definitions(session.catalog, &found.version).await?
     };
     let rebuilds = session.conn.dialect() == Dialect::Sqlite
         && found.shape.is_some_and(|shape| !shape.foreign_keys);
@@ -313,7 +318,9 @@ async fn transform(
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await?;
     }
-    let live = Schema::inspect(&mut session.conn).await.map_err(|error| StepCause::Unfit(error.to_string()))?;
+    let live = Schema::inspect(&mut session.conn)
+        .await
+        .map_err(|error| StepCause::Unfit(error.to_string()))?;
     let differences = found.expected.differences(&live);
     if !differences.is_empty() {
         return Err(StepCause::Unfit(list(&differences)));
@@ -362,7 +369,11 @@ pub(crate) async fn check_fit(
 /// A column as `ALTER TABLE … ADD COLUMN` wants it.
 fn add_column(table: &str, column: &str, schema: &Schema) -> Option<String> {
     let definition = schema.tables.get(table)?.columns.get(column)?;
-    Some(format!("ALTER TABLE {} ADD COLUMN {} {definition}", identifier(table), identifier(column)))
+    Some(format!(
+        "ALTER TABLE {} ADD COLUMN {} {definition}",
+        identifier(table),
+        identifier(column)
+    ))
 }
 
 /// A name that cannot meet another runner's.

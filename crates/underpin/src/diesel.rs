@@ -3,7 +3,9 @@
 use diesel::{
     backend::Backend,
     connection::BoxableConnection,
-    migration::{Migration, MigrationMetadata, MigrationName, MigrationSource, MigrationVersion, Result},
+    migration::{
+        Migration, MigrationMetadata, MigrationName, MigrationSource, MigrationVersion, Result,
+    },
 };
 use underpin_catalog::Catalog;
 
@@ -29,7 +31,8 @@ impl<DB: Backend> Migration<DB> for One {
 
     fn revert(&self, conn: &mut dyn BoxableConnection<DB>) -> Result<()> {
         let script = self.0.down()?;
-        let script = script.ok_or_else(|| format!("migration {} has no `down.sql`", self.0.version))?;
+        let script =
+            script.ok_or_else(|| format!("migration {} has no `down.sql`", self.0.version))?;
         Ok(conn.batch_execute(&script)?)
     }
 

@@ -158,7 +158,9 @@ impl<'a> Engine<'a> {
             };
             match result {
                 Ok(reports) => return Ok(reports),
-                Err(failure) if failure.is_lock_timeout() && retries < self.options.lock_retries => {
+                Err(failure)
+                    if failure.is_lock_timeout() && retries < self.options.lock_retries =>
+                {
                     retries += 1;
                     tracing::warn!(
                         version = %steps[0].migration.version, retries,
@@ -267,7 +269,8 @@ impl<'a> Engine<'a> {
         if !force {
             adopt::check_fit(session, version).await?;
         }
-        let wanted = |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
+        let wanted =
+            |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
         let mut message = vec!["BEGIN".to_owned()];
         message.extend(session.tables.create());
         for migration in self.catalog.migrations() {
@@ -277,7 +280,8 @@ impl<'a> Engine<'a> {
                 (false, true) => message.push(session.tables.release(&migration.version)),
                 _ => {}
             }
-            let half = history.interrupted.as_ref().is_some_and(|one| one.version == migration.version);
+            let half =
+                history.interrupted.as_ref().is_some_and(|one| one.version == migration.version);
             if half || wanted(&migration) != is {
                 message.push(session.record(&Entry::new(migration, "stamp")));
             }
@@ -405,7 +409,10 @@ fn announce(report: &StepReport) {
 
 impl Session<'_> {
     /// Sends statements that make one transaction; rolls back when one of them fails.
-    pub(crate) async fn whole(&mut self, statements: &[String]) -> Result<(), underpin_db::DbError> {
+    pub(crate) async fn whole(
+        &mut self,
+        statements: &[String],
+    ) -> Result<(), underpin_db::DbError> {
         let result = self.conn.batch(&statements.join(";\n")).await;
         if result.is_err() {
             self.roll_back().await;

@@ -59,7 +59,9 @@ pub enum Error {
     #[error("a script cannot adopt a database, and this is {0}: run `underpin adopt` first")]
     ScriptNeedsHistory(String),
     /// PostgreSQL: the search path names no schema that exists.
-    #[error("no schema to migrate: the search path names none that exists: create it, or set `search_path`")]
+    #[error(
+        "no schema to migrate: the search path names none that exists: create it, or set `search_path`"
+    )]
     NoSchema,
     /// The lock's file could not be made.
     #[error("cannot lock `{path}`")]
@@ -223,7 +225,9 @@ pub enum StepCause {
         count: u64,
     },
     /// The lock is not held any more, so another runner may be at work.
-    #[error("the migration lock was lost: is there a pooler in between, or was the server restarted?")]
+    #[error(
+        "the migration lock was lost: is there a pooler in between, or was the server restarted?"
+    )]
     LockLost,
     /// The script ended the transaction that it ran in.
     #[error("the script ended the engine's transaction: what ran before that is committed")]

@@ -224,8 +224,18 @@ impl Tables {
             return Ok(Vec::new());
         }
         let row = self.object(&[
-            "version", "name", "action", "checksum", "started_at", "duration_ms", "actor", "host",
-            "engine", "outcome", "statement", "reason",
+            "version",
+            "name",
+            "action",
+            "checksum",
+            "started_at",
+            "duration_ms",
+            "actor",
+            "host",
+            "engine",
+            "outcome",
+            "statement",
+            "reason",
         ]);
         let table = format!("(SELECT * FROM {} ORDER BY id) AS h", self.qualified(HISTORY_TABLE));
         let query = format!("SELECT {}", self.array(&row, &table, ""));
@@ -258,7 +268,9 @@ impl Tables {
 
     fn array(&self, value: &str, table: &str, rest: &str) -> String {
         match self.dialect {
-            Dialect::Sqlite => format!("json((SELECT json_group_array({value}) FROM {table}{rest}))"),
+            Dialect::Sqlite => {
+                format!("json((SELECT json_group_array({value}) FROM {table}{rest}))")
+            }
             Dialect::Postgres => {
                 format!("(SELECT coalesce(json_agg({value}), '[]') FROM {table}{rest})")
             }
@@ -345,7 +357,11 @@ fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
             version: row.version.parse().map_err(|error| wrong(&error))?,
             direction: if row.action == "downgrade" { Direction::Down } else { Direction::Up },
             done: row.statement.unwrap_or(0),
-            checksum: row.checksum.map(|text| text.parse()).transpose().map_err(|error| wrong(&error))?,
+            checksum: row
+                .checksum
+                .map(|text| text.parse())
+                .transpose()
+                .map_err(|error| wrong(&error))?,
         });
     }
     Ok(history)

@@ -29,7 +29,7 @@ impl Default for Options {
         Self {
             policy: Policy::default(),
             grouping: Grouping::PerMigration,
-            lock_wait: Duration::from_secs(60),
+            lock_wait: Duration::from_mins(1),
             lock_timeout: Duration::from_secs(5),
             lock_retries: 5,
             statement_timeout: None,

@@ -134,6 +134,7 @@ pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Ve
 }
 
 /// What is in the catalog and not in the history, ascending.
+#[must_use]
 pub fn pending<'a>(
     catalog: &'a Catalog,
     history: &History,
@@ -289,6 +290,9 @@ impl<'a> Plan<'a> {
             })
         };
         self.steps.len() < 2
-            || !self.steps.iter().any(|step| !step.migration.metadata.run_in_transaction || adds_value(step))
+            || !self
+                .steps
+                .iter()
+                .any(|step| !step.migration.metadata.run_in_transaction || adds_value(step))
     }
 }

@@ -81,9 +81,7 @@ impl Schema {
     pub(crate) async fn inspect(conn: &mut Conn) -> Result<Self, Error> {
         const DOING: &str = "read the schema";
         match conn.dialect() {
-            Dialect::Sqlite => {
-                Ok(sqlite::interpret(json(conn, DOING, sqlite::QUERY).await?))
-            }
+            Dialect::Sqlite => Ok(sqlite::interpret(json(conn, DOING, sqlite::QUERY).await?)),
             Dialect::Postgres => json(conn, DOING, postgres::QUERY).await,
         }
     }
@@ -98,10 +96,18 @@ impl Schema {
     #[must_use]
     pub fn differences(&self, found: &Self) -> Vec<Difference> {
         let mut all = Vec::new();
-        for (name, kind) in [("view", (&self.views, &found.views)), ("trigger", (&self.triggers, &found.triggers))] {
+        for (name, kind) in
+            [("view", (&self.views, &found.views)), ("trigger", (&self.triggers, &found.triggers))]
+        {
             compare(kind.0, kind.1, &mut all, |object| format!("{name} `{object}`"), String::clone);
         }
-        compare(&self.enums, &found.enums, &mut all, |object| format!("type `{object}`"), |labels| labels.join(", "));
+        compare(
+            &self.enums,
+            &found.enums,
+            &mut all,
+            |object| format!("type `{object}`"),
+            |labels| labels.join(", "),
+        );
         for (name, table) in &self.tables {
             match found.tables.get(name) {
                 None => all.push(Difference::missing(name, format!("table `{name}`"))),

@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 
 use underpin_catalog::Dialect;
 
-use crate::{Grouping, Plan, Step, session::{Entry, Session}, transaction::statements};
+use crate::{
+    Grouping, Plan, Step,
+    session::{Entry, Session},
+    transaction::statements,
+};
 
 /// A script that `sqlite3` or `psql` runs to the same end, history rows included.
 pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping) -> String {
@@ -15,7 +19,9 @@ pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping)
         return text;
     }
     text.push_str(match dialect {
-        Dialect::Sqlite => "-- run with: sqlite3 -bail FILE < SCRIPT\n.bail on\nPRAGMA foreign_keys = ON;\n",
+        Dialect::Sqlite => {
+            "-- run with: sqlite3 -bail FILE < SCRIPT\n.bail on\nPRAGMA foreign_keys = ON;\n"
+        }
         Dialect::Postgres => "-- run with: psql -X -f SCRIPT URL\n\\set ON_ERROR_STOP on\n",
     });
     let mut create = session.tables.create();
@@ -43,7 +49,9 @@ impl Writer<'_, '_> {
             self.push("PRAGMA foreign_keys = OFF");
         }
         self.push(if sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" });
-        create.iter().for_each(|statement| self.push(statement));
+        for statement in create {
+            self.push(statement);
+        }
         for step in steps {
             self.title(step);
             self.push(&self.session.before(step));
@@ -60,7 +68,9 @@ impl Writer<'_, '_> {
     }
 
     fn stepwise(&mut self, step: &Step<'_>, create: &[String]) {
-        create.iter().for_each(|statement| self.push(statement));
+        for statement in create {
+            self.push(statement);
+        }
         self.title(step);
         let skipped = step.resumed.unwrap_or(0);
         for (number, statement) in statements(step).iter().enumerate().skip(skipped) {
@@ -83,12 +93,17 @@ impl Writer<'_, '_> {
 
     fn title(&mut self, step: &Step<'_>) {
         let migration = step.migration;
-        let _infallible =
-            writeln!(self.text, "\n-- {} {} ({})", migration.version, migration.name, step.direction);
+        let _infallible = writeln!(
+            self.text,
+            "\n-- {} {} ({})",
+            migration.version, migration.name, step.direction
+        );
     }
 
     fn script(&mut self, step: &Step<'_>) {
-        statements(step).iter().for_each(|statement| self.push(statement.text));
+        for statement in statements(step) {
+            self.push(statement.text);
+        }
     }
 
     fn push(&mut self, statement: &str) {

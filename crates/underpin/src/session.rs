@@ -3,9 +3,7 @@
 use underpin_catalog::{Catalog, Migration};
 use underpin_db::Conn;
 
-use crate::{
-    Direction, Error, History, Step, history::Tables, identity::Identity, sql::literal,
-};
+use crate::{Direction, Error, History, Step, history::Tables, identity::Identity, sql::literal};
 
 /// One connection at work on one catalog.
 pub(crate) struct Session<'a> {

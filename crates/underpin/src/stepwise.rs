@@ -46,7 +46,8 @@ pub(crate) async fn run(
             return Err(failed(Some(place(number, statement)), done, error));
         }
         done = number + 1;
-        let entry = Entry { running: Some(done), ..Entry::new(step.migration, step.direction.action()) };
+        let entry =
+            Entry { running: Some(done), ..Entry::new(step.migration, step.direction.action()) };
         let progress = session.record(&entry);
         session.conn.batch(&progress).await.map_err(|error| failed(None, done, error))?;
         checkpoint();
@@ -112,7 +113,9 @@ async fn one(
 fn concurrent_index(text: &str) -> Option<&str> {
     let mut words = text.split_whitespace();
     let mut next = || words.next();
-    let is = |word: Option<&str>, wanted: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(wanted));
+    let is = |word: Option<&str>, wanted: &str| {
+        word.is_some_and(|word| word.eq_ignore_ascii_case(wanted))
+    };
     if !is(next(), "create") {
         return None;
     }
@@ -125,7 +128,8 @@ fn concurrent_index(text: &str) -> Option<&str> {
     }
     word = next();
     if is(word, "if") {
-        (next(), next());
+        next();
+        next();
         word = next();
     }
     word.filter(|name| !name.eq_ignore_ascii_case("on"))

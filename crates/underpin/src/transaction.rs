@@ -56,10 +56,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn sqlite(
-    session: &mut Session<'_>,
-    steps: &[Step<'_>],
-) -> Result<Vec<StepReport>, Failure> {
+async fn sqlite(session: &mut Session<'_>, steps: &[Step<'_>]) -> Result<Vec<StepReport>, Failure> {
     // The pragma does nothing inside a transaction, so it has to come before.
     let rebuilds = steps.iter().any(|step| !step.migration.metadata.foreign_keys);
     let wrong = |error: DbError| Failure::new(0, error);
@@ -105,10 +102,8 @@ async fn sqlite_step(
     let database = |error: DbError| Failure::new(index, error);
     let start = Instant::now();
     let rebuilds = !step.migration.metadata.foreign_keys;
-    let guard = match rebuilds {
-        true => Some(Guard::before(&mut session.conn).await.map_err(wrong)?),
-        false => None,
-    };
+    let guard =
+        if rebuilds { Some(Guard::before(&mut session.conn).await.map_err(wrong)?) } else { None };
     let before = session.before(step);
     session.conn.batch(&before).await.map_err(database)?;
     checkpoint();
@@ -222,7 +217,11 @@ impl Message {
         checkpoint();
         let result = session.conn.batch(&self.text).await;
         checkpoint();
-        result.map_err(|error| Failure { index, place: self.place(step, &error), cause: error.into() })
+        result.map_err(|error| Failure {
+            index,
+            place: self.place(step, &error),
+            cause: error.into(),
+        })
     }
 
     /// Finds the statement that failed: by the position in the text where the server gives one

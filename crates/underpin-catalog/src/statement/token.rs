@@ -73,9 +73,7 @@ impl<'a> Tokens<'a> {
                 None => (one, What::Other),
             },
             '\u{feff}' => (one, What::Blank),
-            _ if first.is_whitespace() => {
-                (length(rest, |c| c.is_whitespace()), What::Blank)
-            }
+            _ if first.is_whitespace() => (length(rest, char::is_whitespace), What::Blank),
             _ if is_word(first) => (length(rest, |c| is_word(c) || c == '$'), What::Word),
             _ => (one, What::Other),
         })

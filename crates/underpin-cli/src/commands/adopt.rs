@@ -1,6 +1,9 @@
 //! `underpin adopt`
 
-use crate::{context::{Context, PolicyArgs}, output::Output};
+use crate::{
+    context::{Context, PolicyArgs},
+    output::Output,
+};
 
 /// Find out what a database without a history is, prove it, and record that
 #[derive(clap::Args)]
@@ -15,10 +18,8 @@ impl Adopt {
         let url = context.url()?;
         let catalog = context.catalog(url.dialect())?;
         let engine = context.engine(&catalog, &url, PolicyArgs::default())?;
-        let adopted = match self.dry_run {
-            true => engine.adopt_dry_run().await?,
-            false => engine.adopt().await?,
-        };
+        let adopted =
+            if self.dry_run { engine.adopt_dry_run().await? } else { engine.adopt().await? };
         out.adopted(adopted.as_ref(), self.dry_run)
     }
 }

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::{context::{Context, PolicyArgs}, exit, output::Output};
+use crate::{
+    context::{Context, PolicyArgs},
+    exit,
+    output::Output,
+};
 
 /// Succeed only when nothing is pending, edited, unknown or out of order
 #[derive(clap::Args)]

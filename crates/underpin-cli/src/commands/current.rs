@@ -1,6 +1,9 @@
 //! `underpin current`
 
-use crate::{context::{Context, PolicyArgs}, output::Output};
+use crate::{
+    context::{Context, PolicyArgs},
+    output::Output,
+};
 
 /// Show what is applied, and what is pending
 #[derive(clap::Args)]

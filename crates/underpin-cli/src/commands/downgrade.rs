@@ -52,7 +52,8 @@ impl Downgrade {
 
 /// Going to base takes all data with it, so somebody must mean it.
 fn confirm(database: &str) -> anyhow::Result<()> {
-    let unconfirmed = || Usage("going to base drops every table of the set: add `--yes`".to_owned());
+    let unconfirmed =
+        || Usage("going to base drops every table of the set: add `--yes`".to_owned());
     if !std::io::stdin().is_terminal() {
         return Err(unconfirmed().into());
     }

@@ -9,7 +9,7 @@ use crate::{context::Context, output::Output};
 pub(crate) struct Heads {}
 
 impl Heads {
-    pub(crate) fn run(self, context: &Context, out: Output) -> anyhow::Result<()> {
+    pub(crate) fn run(context: &Context, out: Output) -> anyhow::Result<()> {
         // Both dialects are in lockstep, so without a database either will do.
         let dialect = context.url().map_or(Dialect::Sqlite, |url| url.dialect());
         let catalog = context.catalog(dialect)?;

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use underpin::{Catalog, Log, Migration, Record};
 
-use crate::{context::{Context, PolicyArgs}, output::Output};
+use crate::{
+    context::{Context, PolicyArgs},
+    output::Output,
+};
 
 /// List every migration: applied or pending, when, how long it took, by whom
 #[derive(clap::Args)]
@@ -49,7 +52,8 @@ impl History {
 }
 
 fn lines(catalog: &Catalog, log: &Log) -> Vec<Line> {
-    let known = catalog.migrations().iter().map(|one| line(catalog, log, one.version.as_str(), Some(one)));
+    let known =
+        catalog.migrations().iter().map(|one| line(catalog, log, one.version.as_str(), Some(one)));
     let strange = log.history.applied.keys().filter(|version| catalog.get(version).is_none());
     let strange = strange.map(|version| line(catalog, log, version.as_str(), None));
     let mut lines: Vec<_> = known.chain(strange).collect();
@@ -64,7 +68,11 @@ fn line(catalog: &Catalog, log: &Log, version: &str, migration: Option<&Migratio
     let record = log.records.iter().rev().find(ran);
     let applied = log.history.applied.keys().any(|one| one.as_str() == version);
     let interrupted = log.history.interrupted.as_ref();
-    let state = match (interrupted.is_some_and(|one| one.version.as_str() == version), applied, migration) {
+    let state = match (
+        interrupted.is_some_and(|one| one.version.as_str() == version),
+        applied,
+        migration,
+    ) {
         (true, ..) => "halfway",
         (false, true, None) => "missing",
         (false, true, Some(_)) => "applied",
@@ -74,7 +82,10 @@ fn line(catalog: &Catalog, log: &Log, version: &str, migration: Option<&Migratio
     let when = shown.map(|record| record.started_at.clone());
     Line {
         version: version.to_owned(),
-        name: migration.map(|one| one.name.to_string()).or(record.map(|one| one.name.clone())).unwrap_or_default(),
+        name: migration
+            .map(|one| one.name.to_string())
+            .or(record.map(|one| one.name.clone()))
+            .unwrap_or_default(),
         state,
         applied_at: when.or_else(|| log.run_on.get(version).cloned()),
         duration_ms: shown.and_then(|record| record.duration_ms),

@@ -1,6 +1,9 @@
 //! `underpin repair`
 
-use crate::{context::{Context, PolicyArgs}, output::Output};
+use crate::{
+    context::{Context, PolicyArgs},
+    output::Output,
+};
 
 /// Accept a script that was edited after it ran
 #[derive(clap::Args)]

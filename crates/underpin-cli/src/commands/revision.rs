@@ -19,16 +19,20 @@ impl Revision {
     pub(crate) fn run(self, context: &Context, out: Output) -> anyhow::Result<()> {
         let folder = context.folder()?;
         if !folder.is_dir() {
-            let text = format!("no folder `{}`: create it, or give `--migrations DIR`", folder.display());
+            let text =
+                format!("no folder `{}`: create it, or give `--migrations DIR`", folder.display());
             return Err(Usage(text).into());
         }
         let name = slug(&self.message);
         if name.is_empty() {
-            return Err(Usage("expected letters or digits in the message, found none".to_owned()).into());
+            return Err(
+                Usage("expected letters or digits in the message, found none".to_owned()).into()
+            );
         }
         let now = DateTime::<Utc>::from(SystemTime::now());
         let name = format!("{}_{name}", now.format("%Y-%m-%d-%H%M%S"));
-        let own: Vec<_> = Dialect::ALL.into_iter().filter(|one| folder.join(one.as_str()).is_dir()).collect();
+        let own: Vec<_> =
+            Dialect::ALL.into_iter().filter(|one| folder.join(one.as_str()).is_dir()).collect();
         let folders: Vec<PathBuf> = match own.as_slice() {
             [] => vec![folder.join(&name)],
             dialects => dialects.iter().map(|one| folder.join(one.as_str()).join(&name)).collect(),
@@ -36,7 +40,10 @@ impl Revision {
         for folder in &folders {
             fs::create_dir_all(folder)?;
             fs::write(folder.join("up.sql"), header("what it changes, and why"))?;
-            fs::write(folder.join("down.sql"), header("how the previous shape comes back, and what it cannot hold"))?;
+            fs::write(
+                folder.join("down.sql"),
+                header("how the previous shape comes back, and what it cannot hold"),
+            )?;
         }
         out.write(&folders, |out| {
             folders.iter().try_for_each(|folder| writeln!(out, "{}", folder.display()))

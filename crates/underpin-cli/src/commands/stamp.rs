@@ -1,6 +1,9 @@
 //! `underpin stamp`
 
-use crate::{context::{Context, PolicyArgs}, output::Output};
+use crate::{
+    context::{Context, PolicyArgs},
+    output::Output,
+};
 
 /// Record versions as applied without running them
 #[derive(clap::Args)]

@@ -36,7 +36,10 @@ pub(super) fn search(text: &str, wanted: [&str; 4]) -> Option<String> {
         let fields = fields(line);
         let [patterns @ .., password] = fields.as_slice() else { return None };
         let fits = patterns.len() == 4
-            && patterns.iter().zip(wanted).all(|(pattern, value)| pattern == "*" || pattern == value);
+            && patterns
+                .iter()
+                .zip(wanted)
+                .all(|(pattern, value)| pattern == "*" || pattern == value);
         fits.then(|| password.clone())
     })
 }

@@ -9,7 +9,8 @@ fn parse(url: &str, variables: &[(&str, &str)]) -> Result<Server, String> {
 
 #[test]
 fn modes_and_roots_that_the_driver_refuses_are_understood() {
-    let server = parse("postgres://u:p@h/d?sslmode=verify-full&sslrootcert=%2Fca.pem", &[]).unwrap();
+    let server =
+        parse("postgres://u:p@h/d?sslmode=verify-full&sslrootcert=%2Fca.pem", &[]).unwrap();
 
     assert_eq!(server.tls.mode, Mode::VerifyFull);
     assert_eq!(server.tls.root.as_deref(), Some("/ca.pem"));

@@ -1,7 +1,7 @@
 //! TLS as libpq's `sslmode` means it; see
 //! <https://www.postgresql.org/docs/16/libpq-ssl.html#LIBPQ-SSL-PROTECTION>.
 
-use std::{path::PathBuf, str::FromStr, sync::Arc};
+use std::{path::Path, str::FromStr, sync::Arc};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -60,7 +60,7 @@ pub(super) struct Tls {
 }
 
 /// libpq's own place for root certificates, when there is something.
-pub(super) fn default_root(home: PathBuf) -> Option<String> {
+pub(super) fn default_root(home: &Path) -> Option<String> {
     let file = home.join(".postgresql/root.crt");
     file.exists().then(|| file.to_string_lossy().into_owned())
 }
@@ -105,7 +105,8 @@ impl Tls {
                 let unreadable = |error: &dyn std::fmt::Display| {
                     wrong(format!("cannot read root certificates from `{file}`: {error}"))
                 };
-                let certs = CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))?;
+                let certs =
+                    CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))?;
                 for cert in certs {
                     let cert = cert.map_err(|error| unreadable(&error))?;
                     roots.add(cert).map_err(|error| unreadable(&error))?;

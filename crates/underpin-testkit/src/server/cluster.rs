@@ -59,7 +59,8 @@ pub(super) fn start() -> Result<(String, Cluster), String> {
     let cluster = Cluster { process, _dir: dir };
     let base = format!("postgres://postgres@127.0.0.1:{port}");
     let url = format!("{base}/postgres").parse().map_err(|error| format!("{error}"))?;
-    let ready = block_on(async || underpin_db::wait_until_ready(&url, Duration::from_secs(30)).await);
+    let ready =
+        block_on(async || underpin_db::wait_until_ready(&url, Duration::from_secs(30)).await);
     ready.map_err(|error| error.to_string())?;
     Ok((base, cluster))
 }

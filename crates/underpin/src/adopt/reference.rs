@@ -155,7 +155,7 @@ async fn run(conn: &mut Conn, script: &str) -> Result<(), Error> {
         statement::split(script, dialect).map_err(|error| Error::History(error.to_string()))?;
     for one in statements {
         match one.kind {
-            statement::Kind::TransactionControl | statement::Kind::ForeignKeysPragma => continue,
+            statement::Kind::TransactionControl | statement::Kind::ForeignKeysPragma => {}
             statement::Kind::NotInTransaction => {
                 let words: Vec<_> = one.text.split_whitespace().collect();
                 let plain = words.iter().filter(|word| !word.eq_ignore_ascii_case("concurrently"));
@@ -185,7 +185,8 @@ impl Definitions {
             return add_column(table, column, &self.schema).into_iter().collect();
         }
         let own = self.statements.get(object).into_iter();
-        let indexes = self.statements.iter().filter(|(name, (table, _))| table == object && *name != object);
+        let indexes =
+            self.statements.iter().filter(|(name, (table, _))| table == object && *name != object);
         own.chain(indexes.map(|(_, definition)| definition)).map(|(_, sql)| sql.clone()).collect()
     }
 }

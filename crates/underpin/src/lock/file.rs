@@ -26,7 +26,9 @@ impl LockFile {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         // The last holder removes the file: what was locked may be no longer the one that others see.
-        if !fs::metadata(&path).is_ok_and(|seen| file.metadata().is_ok_and(|own| own.ino() == seen.ino())) {
+        if !fs::metadata(&path)
+            .is_ok_and(|seen| file.metadata().is_ok_and(|own| own.ino() == seen.ino()))
+        {
             return Ok(None);
         }
         let Identity { actor, host } = Identity::of_this_process();
@@ -46,7 +48,8 @@ impl LockFile {
 
 /// Where the lock of `database` is. Links are followed, so that all names of a file share a lock.
 pub(crate) fn beside(database: &Path) -> PathBuf {
-    let mut path = fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()).into_os_string();
+    let mut path =
+        fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()).into_os_string();
     path.push(".underpin.lock");
     path.into()
 }

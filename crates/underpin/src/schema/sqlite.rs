@@ -103,7 +103,8 @@ fn interpret_table(raw: RawTable) -> Table {
         table.constraints.insert(format!("PRIMARY KEY ({})", names.join(", ")));
     }
     for column in raw.columns {
-        let autoincrement = column.pk > 0 && text.split_whitespace().any(|word| word == "autoincrement");
+        let autoincrement =
+            column.pk > 0 && text.split_whitespace().any(|word| word == "autoincrement");
         let generated = match (autoincrement, column.hidden) {
             (true, _) => Some("AUTOINCREMENT".to_owned()),
             (_, 2) => Some("GENERATED".to_owned()),
@@ -165,7 +166,11 @@ fn foreign_keys(raw: Vec<RawForeignKey>) -> Vec<String> {
 /// `(CURRENT_TIMESTAMP)` and `CURRENT_TIMESTAMP` are one default.
 fn default(text: &str) -> String {
     let text = normalise(text);
-    text.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).unwrap_or(&text).trim().to_owned()
+    text.strip_prefix('(')
+        .and_then(|inner| inner.strip_suffix(')'))
+        .unwrap_or(&text)
+        .trim()
+        .to_owned()
 }
 
 /// The checks of a normalised `CREATE TABLE`, wherever they stand in it.
@@ -193,7 +198,11 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
             None if c == '[' => quote = Some(']'),
             None => {
                 let starts = !previous.is_alphanumeric() && previous != '_';
-                if starts && text[at..].strip_prefix(word).is_some_and(|rest| rest.trim_start().starts_with('(')) {
+                if starts
+                    && text[at..]
+                        .strip_prefix(word)
+                        .is_some_and(|rest| rest.trim_start().starts_with('('))
+                {
                     return Some(at);
                 }
             }
@@ -209,8 +218,7 @@ fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
         match (quote, c) {
-            (Some(end), _) if c == end => quote = None,
-            (Some(_), _) => {}
+            (Some(end), _) => quote = Some(end).filter(|end| *end != c),
             (None, '\'' | '"' | '`') => quote = Some(c),
             (None, '[') => quote = Some(']'),
             (None, '(') => depth += 1,
