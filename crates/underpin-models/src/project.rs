@@ -1,0 +1,24 @@
+//! The `project` set: one file per table.
+
+mod approvals;
+mod artifacts;
+mod change_requests;
+mod control_state;
+mod project_recovered_values;
+mod projects;
+mod runs;
+pub mod schema;
+pub mod status;
+mod task_versions;
+mod tasks;
+
+pub use approvals::Approval;
+pub use artifacts::Artifact;
+pub use change_requests::ChangeRequest;
+pub use control_state::ControlState;
+pub use project_recovered_values::RecoveredValue;
+pub use projects::Project;
+pub use runs::Run;
+pub use status::{ArtifactType, ChangeRequestStatus, Phase, RunStatus, TaskStatus, UnknownName};
+pub use task_versions::TaskVersion;
+pub use tasks::Task;

@@ -1,0 +1,208 @@
+//! The enums of the `project` set: a type of their own on PostgreSQL, checked text on SQLite.
+
+use std::{fmt, io::Write as _, str::FromStr};
+
+use diesel::{
+    deserialize::{self, FromSql, FromSqlRow},
+    expression::AsExpression,
+    pg::{Pg, PgValue},
+    serialize::{self, IsNull, Output, ToSql},
+    sql_types::Text,
+    sqlite::{Sqlite, SqliteValue},
+};
+
+/// The SQL side of the enums, named in [`super::schema`].
+pub mod sql {
+    use diesel::{query_builder::QueryId, sql_types::SqlType};
+
+    macro_rules! sql_types {
+        ($($(#[$doc:meta])* $name:ident = $postgres:literal;)*) => { $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Copy, QueryId, SqlType)]
+            #[diesel(postgres_type(name = $postgres), sqlite_type(name = "Text"))]
+            pub struct $name;
+        )* };
+    }
+
+    sql_types! {
+        /// `phasetype`
+        PhaseType = "phasetype";
+        /// `taskstatus`
+        TaskStatusType = "taskstatus";
+        /// `changerequeststatus`
+        ChangeRequestStatusType = "changerequeststatus";
+        /// `artifacttype`
+        ArtifactTypeType = "artifacttype";
+        /// `runstatus`
+        RunStatusType = "runstatus";
+    }
+}
+
+/// A name that an enum does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is no {kind}: expected one of {expected}")]
+pub struct UnknownName {
+    /// The enum.
+    pub kind: &'static str,
+    /// What was there instead.
+    pub found: String,
+    /// The names that it has.
+    pub expected: String,
+}
+
+/// An enum whose names are stored in upper case, as the original program did.
+macro_rules! db_enum {
+    ($(#[$doc:meta])* $name:ident, $sql:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
+        #[diesel(sql_type = sql::$sql)]
+        pub enum $name { $($(#[$about])* $variant,)* }
+
+        impl $name {
+            /// Every value, in the order of the type in PostgreSQL.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name as it is stored.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownName;
+
+            /// Reads the stored name.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match text {
+                    $($text => Ok(Self::$variant),)*
+                    _ => Err(UnknownName {
+                        kind: stringify!($name),
+                        found: text.to_owned(),
+                        expected: [$($text),*].join(", "),
+                    }),
+                }
+            }
+        }
+
+        impl ToSql<sql::$sql, Pg> for $name {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+                out.write_all(self.as_str().as_bytes())?;
+                Ok(IsNull::No)
+            }
+        }
+
+        impl FromSql<sql::$sql, Pg> for $name {
+            fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+                Ok(std::str::from_utf8(value.as_bytes())?.parse()?)
+            }
+        }
+
+        impl ToSql<sql::$sql, Sqlite> for $name {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+                out.set_value(self.as_str());
+                Ok(IsNull::No)
+            }
+        }
+
+        impl FromSql<sql::$sql, Sqlite> for $name {
+            fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+                Ok(<String as FromSql<Text, Sqlite>>::from_sql(value)?.parse()?)
+            }
+        }
+    };
+}
+
+db_enum! {
+    /// Which part of the work is being done.
+    Phase, PhaseType {
+        /// Breaks the work into tasks.
+        Planner = "PLANNER",
+        /// Chooses how it is built.
+        Architect = "ARCHITECT",
+        /// Waits for people.
+        ReviewApproval = "REVIEW_APPROVAL",
+        /// Builds it.
+        Coder = "CODER",
+    }
+}
+
+db_enum! {
+    /// How far a task came.
+    TaskStatus, TaskStatusType {
+        /// Nobody has begun.
+        Pending = "PENDING",
+        /// Somebody is at it.
+        InProgress = "IN_PROGRESS",
+        /// People are asked.
+        AwaitingApproval = "AWAITING_APPROVAL",
+        /// People said yes; it may run.
+        Approved = "APPROVED",
+        /// People said no.
+        Rejected = "REJECTED",
+        /// Done.
+        Completed = "COMPLETED",
+        /// Given up.
+        Cancelled = "CANCELLED",
+    }
+}
+
+db_enum! {
+    /// How far a change request came.
+    ChangeRequestStatus, ChangeRequestStatusType {
+        /// Being written.
+        Draft = "DRAFT",
+        /// People are asked.
+        Submitted = "SUBMITTED",
+        /// People said yes.
+        Approved = "APPROVED",
+        /// People said no.
+        Rejected = "REJECTED",
+        /// Done.
+        Implemented = "IMPLEMENTED",
+    }
+}
+
+db_enum! {
+    /// What kind of file an artifact is.
+    ArtifactType, ArtifactTypeType {
+        /// A specification.
+        Spec = "SPEC",
+        /// A plan.
+        Plan = "PLAN",
+        /// An architecture.
+        Architecture = "ARCHITECTURE",
+        /// A record of a decision.
+        Adr = "ADR",
+        /// What an engine said.
+        Transcript = "TRANSCRIPT",
+        /// A change to code.
+        Diff = "DIFF",
+        /// A log.
+        Log = "LOG",
+        /// Anything else.
+        Other = "OTHER",
+    }
+}
+
+db_enum! {
+    /// How a run ended, or that it has not.
+    RunStatus, RunStatusType {
+        /// It has not ended.
+        Running = "RUNNING",
+        /// Every gate was passed.
+        Success = "SUCCESS",
+        /// It failed.
+        Failure = "FAILURE",
+        /// It took too long.
+        Timeout = "TIMEOUT",
+        /// Somebody stopped it.
+        Cancelled = "CANCELLED",
+    }
+}
