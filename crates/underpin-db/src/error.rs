@@ -39,7 +39,15 @@ impl ConnectError {
     /// Whether only another configuration can help, and no waiting.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
-        !matches!(self, Self::Open { .. } | Self::Unreachable { .. } | Self::Refused { .. })
+        match self {
+            Self::Open { .. } | Self::Unreachable { .. } => false,
+            // Starting up or shutting down (57P), or out of connections (53).
+            Self::Refused { source, .. } => {
+                let code = source.sqlstate.as_deref().unwrap_or_default();
+                !code.starts_with("57P") && !code.starts_with("53")
+            }
+            _ => true,
+        }
     }
 }
 

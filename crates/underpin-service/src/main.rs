@@ -1,2 +1,51 @@
-//! placeholder
-fn main() {}
+//! `underpin-service`: see `--help`.
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use underpin_service::{Behind, Config, ConfigErrors};
+
+/// Serves the chat bot's data over HTTP, and brings its own schema up to date first
+#[derive(Parser)]
+#[command(
+    name = "underpin-service",
+    version,
+    after_help = "Everything else is told by environment \
+    variables, or by a file `.env` in the working directory: `.env.example` explains each."
+)]
+struct Args {
+    /// Bring the schema up to date before serving, whatever `ENV` says
+    #[arg(long)]
+    migrate: bool,
+    /// Read this file instead of `.env`
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let started = async {
+        let config = Config::load(args.env_file.as_deref(), args.migrate)?;
+        underpin_service::run(config).await
+    };
+    match started.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed.
+            drop(writeln!(std::io::stderr(), "error: {}", underpin::exit::explain(error.as_ref())));
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// The same numbers as those of the `underpin` command.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigErrors>() {
+        underpin::exit::USAGE
+    } else if error.is::<Behind>() {
+        underpin::exit::REFUSED
+    } else {
+        error.downcast_ref::<underpin::Error>().map_or(underpin::exit::FAILED, underpin::exit::code)
+    }
+}

@@ -9,6 +9,7 @@ mod checkpoint;
 mod diesel;
 mod engine;
 mod error;
+pub mod exit;
 mod history;
 mod identity;
 mod lock;

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use underpin::exit;
+
 use crate::{
     context::{Context, PolicyArgs},
-    exit,
     output::Output,
 };
 

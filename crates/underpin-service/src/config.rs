@@ -1,0 +1,306 @@
+//! What the service is told: a file, then the environment, which wins.
+
+use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+
+use underpin::Options;
+use underpin_db::{DatabaseUrl, PoolOptions};
+
+/// What the service is told. `.env.example` explains every key. Printing it shows no password.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `ENV`
+    pub environment: Environment,
+    /// `--migrate`: bring the schema up to date whatever the environment is.
+    pub migrate: bool,
+    /// `DATABASE_URL`
+    pub database_url: DatabaseUrl,
+    /// `DATABASE_WAIT_SECONDS`
+    pub database_wait: Duration,
+    /// `DB_POOL_*`
+    pub pool: PoolOptions,
+    /// `MIGRATION_*`
+    pub migration: Options,
+    /// `HTTP_ADDR`
+    pub http_addr: SocketAddr,
+    /// `LOG_LEVEL`: a level, or the directives of `tracing-subscriber`.
+    pub log_level: String,
+    /// `LOG_FORMAT`
+    pub log_format: LogFormat,
+    /// `SHUTDOWN_SECONDS`
+    pub shutdown_timeout: Duration,
+}
+
+/// Where the service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Migrations run when somebody asks for them.
+    Development,
+    /// Migrations run at every start.
+    Production,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration cannot be used:\n  {}", .0.join("\n  "))]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl Config {
+    /// Reads `.env` (or `file`, which must then exist) and the environment.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, not only the first.
+    pub fn load(file: Option<&Path>, migrate: bool) -> Result<Self, ConfigErrors> {
+        let file = file.map_or_else(|| read_file(Path::new(".env"), false), |f| read_file(f, true));
+        let (file, error) = match file {
+            Ok(file) => (file, None),
+            Err(error) => (HashMap::new(), Some(error)),
+        };
+        let lookup = |key: &str| std::env::var(key).ok().or_else(|| file.get(key).cloned());
+        let config = Self::read(lookup, migrate);
+        match (error, config) {
+            (None, config) => config,
+            (Some(error), Ok(_)) => Err(ConfigErrors(vec![error])),
+            (Some(error), Err(mut errors)) => {
+                errors.0.insert(0, error);
+                Err(errors)
+            }
+        }
+    }
+
+    /// Reads the keys that `lookup` gives; an empty value counts as none.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, not only the first.
+    pub fn read(
+        lookup: impl Fn(&str) -> Option<String>,
+        migrate: bool,
+    ) -> Result<Self, ConfigErrors> {
+        let mut keys = Keys { lookup, errors: Vec::new() };
+        let (pool, migration) = (PoolOptions::default(), Options::default());
+        let config = Self {
+            environment: keys.get("ENV", Environment::Development, Environment::from_str),
+            migrate,
+            database_url: keys.required("DATABASE_URL", "sqlite://data/underpin.db"),
+            database_wait: keys.seconds("DATABASE_WAIT_SECONDS", Duration::from_secs(30)),
+            pool: PoolOptions {
+                size: keys.get("DB_POOL_SIZE", pool.size, positive),
+                wait: keys.seconds("DB_POOL_WAIT_SECONDS", pool.wait),
+                recycle: keys.seconds("DB_POOL_RECYCLE_SECONDS", pool.recycle),
+                liveness_check: keys.get("DB_POOL_LIVENESS_CHECK", pool.liveness_check, flag),
+                application_name: "underpin-service".to_owned(),
+            },
+            migration: Options {
+                lock_wait: keys.seconds("MIGRATION_LOCK_WAIT_SECONDS", migration.lock_wait),
+                lock_timeout: keys.millis("MIGRATION_LOCK_TIMEOUT_MS", migration.lock_timeout),
+                statement_timeout: Some(
+                    keys.millis("MIGRATION_STATEMENT_TIMEOUT_MS", Duration::ZERO),
+                )
+                .filter(|limit| !limit.is_zero()),
+                application_name: "underpin-service".to_owned(),
+                ..migration
+            },
+            http_addr: keys.get("HTTP_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
+                text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
+            }),
+            log_level: keys.get("LOG_LEVEL", "info".to_owned(), level),
+            log_format: keys.get("LOG_FORMAT", LogFormat::Text, LogFormat::from_str),
+            shutdown_timeout: keys.seconds("SHUTDOWN_SECONDS", Duration::from_secs(10)),
+        };
+        if keys.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(keys.errors)) }
+    }
+}
+
+/// The keys of a file; a file that nobody asked for may be missing.
+fn read_file(path: &Path, wanted: bool) -> Result<HashMap<String, String>, String> {
+    if !wanted && !path.exists() {
+        return Ok(HashMap::new());
+    }
+    let lines = dotenvy::from_path_iter(path)
+        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    // The error of a bad line quotes the line, which may hold a password.
+    lines.collect::<Result<_, _>>().map_err(|_| {
+        format!(
+            "`{}` has a line that is not `KEY=value` (quote values with spaces)",
+            path.display()
+        )
+    })
+}
+
+struct Keys<F> {
+    lookup: F,
+    errors: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Keys<F> {
+    /// The value of `key`. `parse` says what it expected when it cannot read it.
+    fn get<T>(&mut self, key: &str, default: T, parse: fn(&str) -> Result<T, &'static str>) -> T {
+        let Some(text) = (self.lookup)(key).filter(|text| !text.is_empty()) else { return default };
+        parse(&text).unwrap_or_else(|expected| {
+            self.errors.push(format!("`{key}`: expected {expected}, found `{text}`"));
+            default
+        })
+    }
+
+    /// The URL of the database, whose errors never quote it.
+    fn required(&mut self, key: &str, default: &str) -> DatabaseUrl {
+        let text = (self.lookup)(key).filter(|text| !text.is_empty());
+        match text.as_deref().unwrap_or(default).parse() {
+            Ok(url) => url,
+            Err(error) => {
+                self.errors.push(format!("`{key}`: {error}"));
+                DatabaseUrl::memory()
+            }
+        }
+    }
+
+    fn seconds(&mut self, key: &str, default: Duration) -> Duration {
+        self.get(key, default, |text| {
+            text.parse().map(Duration::from_secs).map_err(|_| "whole seconds")
+        })
+    }
+
+    fn millis(&mut self, key: &str, default: Duration) -> Duration {
+        self.get(key, default, |text| {
+            text.parse().map(Duration::from_millis).map_err(|_| "whole milliseconds")
+        })
+    }
+}
+
+fn positive(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("a number above 0")
+}
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "`true` or `false`")
+}
+
+fn level(text: &str) -> Result<String, &'static str> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("`error`, `warn`, `info`, `debug`, `trace` or `target=level` pairs"),
+    }
+}
+
+impl FromStr for Environment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "development" => Ok(Self::Development),
+            "production" => Ok(Self::Production),
+            _ => Err("`development` or `production`"),
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("`text` or `json`"),
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Development => "development",
+            Self::Production => "production",
+        })
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, database_url, http_addr, pool, log_level, .. } = self;
+        write!(
+            f,
+            "ENV={environment} DATABASE_URL={database_url} HTTP_ADDR={http_addr} \
+             DB_POOL_SIZE={} LOG_LEVEL={log_level}",
+            pool.size
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        let pairs: HashMap<_, _> = pairs.iter().copied().collect();
+        Config::read(|key| pairs.get(key).map(|value| (*value).to_owned()), false)
+    }
+
+    #[test]
+    fn without_any_key_it_serves_a_file_on_this_machine() {
+        let config = read(&[]).unwrap();
+
+        assert_eq!(
+            config.to_string(),
+            "ENV=development DATABASE_URL=sqlite:data/underpin.db HTTP_ADDR=127.0.0.1:8080 \
+             DB_POOL_SIZE=10 LOG_LEVEL=info"
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_no_password() {
+        let error = read(&[
+            ("ENV", "prod"),
+            ("DATABASE_URL", "mysql://root:hunter2@localhost/app"),
+            ("DB_POOL_SIZE", "0"),
+            ("HTTP_ADDR", "8080"),
+            ("LOG_FORMAT", "xml"),
+            ("MIGRATION_LOCK_WAIT_SECONDS", "1.5"),
+        ]);
+
+        let text = error.unwrap_err().to_string();
+        for key in ["ENV", "DATABASE_URL", "DB_POOL_SIZE", "HTTP_ADDR", "LOG_FORMAT"] {
+            assert!(text.contains(&format!("\n  `{key}`: expected ")), "{key}: {text}");
+        }
+        assert!(text.contains("MIGRATION_LOCK_WAIT_SECONDS`: expected whole seconds, found `1.5`"));
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn the_summary_shows_no_password() {
+        let config = read(&[("DATABASE_URL", "postgres://me:hunter2@db:5433/app")]).unwrap();
+
+        assert!(!format!("{config} {config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_none() {
+        assert_eq!(read(&[("DB_POOL_SIZE", "")]).unwrap().pool.size, 10);
+    }
+
+    #[test]
+    fn the_example_file_names_every_key_with_its_default() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.env.example");
+        let example = read_file(&path, true).unwrap();
+
+        let config = Config::read(|key| example.get(key).cloned(), false).unwrap();
+        assert_eq!(config.to_string(), read(&[]).unwrap().to_string());
+        let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        let note = |key: &str| {
+            asked.borrow_mut().insert(key.to_owned());
+            None
+        };
+        Config::read(note, false).unwrap();
+        assert_eq!(asked.into_inner(), example.into_keys().collect());
+    }
+}
