@@ -53,6 +53,11 @@ impl<'a> Engine<'a> {
         Ok(self.judge(&history))
     }
 
+    /// The schema of the database, without what tools keep for themselves.
+    pub async fn schema(&self) -> Result<crate::Schema, Error> {
+        crate::Schema::inspect(&mut self.connect(Access::ReadOnly).await?).await
+    }
+
     /// Opens a connection as the engine uses it.
     pub async fn connect(&self, access: Access) -> Result<Conn, Error> {
         Ok(self.url.connect(&self.connect_options(access)).await?)

@@ -192,7 +192,7 @@ impl PostgresLock {
     /// Who keeps the server process `pid` waiting, for people.
     async fn blockers(&mut self, pid: &str) -> Option<String> {
         let query = format!(
-            "SELECT string_agg(pid || ' (' || application_name || ', ' || coalesce(state, '?') || \
+            "SELECT string_agg('process ' || pid || ' (' || application_name || ', ' || coalesce(state, '?') || \
              ')', ', ') FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids({pid}))"
         );
         self.conn.text(&query).await.ok().flatten()

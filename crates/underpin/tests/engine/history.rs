@@ -1,0 +1,169 @@
+//! The history: what is refused because of it, and what repairs it.
+
+use rstest::rstest;
+use underpin::{Error, Goal, Options, Policy, Refusal, Version};
+use underpin_testkit::{Dialect, TestDb};
+
+use crate::{applied, catalog, migrate, migration, own_tables, ran, table, tables, with_engine};
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn refusals(error: Error) -> Vec<Refusal> {
+    match error {
+        Error::Refused(refused) => refused.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn every_run_is_recorded(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let catalog = tables(dialect, 2);
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+    migrate(&db, &catalog, &Goal::Down(1)).unwrap();
+
+    let log =
+        with_engine(&db, &catalog, Options::default(), async |engine| engine.log().await.unwrap());
+    let actions: Vec<_> =
+        log.records.iter().map(|one| (one.version.as_str(), one.action.as_str())).collect();
+    assert_eq!(actions, [("0001", "upgrade"), ("0002", "upgrade"), ("0002", "downgrade")]);
+    for record in &log.records {
+        assert_eq!((record.set.as_str(), record.outcome.as_str()), ("test", "done"));
+        assert_eq!(record.checksum.as_ref().unwrap().len(), 64);
+        assert!(record.duration_ms.is_some_and(|millis| millis >= 0), "{record:?}");
+        assert!(!record.actor.is_empty() && !record.host.is_empty() && !record.engine.is_empty());
+        assert!(record.started_at.starts_with("20"), "{record:?}");
+    }
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_edited_script_is_refused_until_somebody_accepts_it(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    migrate(&db, &tables(dialect, 2), &Goal::Head).unwrap();
+    let edited = migration(2, "create_t2", "CREATE TABLE t2 (id BIGINT)", "DROP TABLE t2");
+    let catalog = catalog(dialect, vec![table(1), edited, table(3)]);
+
+    let refused = refusals(migrate(&db, &catalog, &Goal::Head).unwrap_err());
+
+    assert!(
+        matches!(&refused[..], [Refusal::Diverged { version, .. }] if version.as_str() == "0002")
+    );
+    assert_eq!(own_tables(&db), ["t1", "t2"]);
+    with_engine(&db, &catalog, Options::default(), async |engine| {
+        let migration = catalog.get(&version("0002")).unwrap();
+        engine.repair(migration, "the table is the same").await.unwrap();
+        let log = engine.log().await.unwrap();
+        let last = log.records.last().unwrap();
+        assert_eq!(
+            (last.action.as_str(), last.reason.as_deref()),
+            ("repair", Some("the table is the same"))
+        );
+    });
+    assert_eq!(ran(&migrate(&db, &catalog, &Goal::Head).unwrap()), ["0003"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn other_line_endings_are_no_edit(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    migrate(&db, &tables(dialect, 1), &Goal::Head).unwrap();
+    let windows = table(1).up.replace('\n', "\r\n");
+    let catalog = catalog(
+        dialect,
+        vec![
+            migration(1, "create_t1", &format!("\u{feff}{windows}\r\n"), "DROP TABLE t1"),
+            table(2),
+        ],
+    );
+
+    assert_eq!(ran(&migrate(&db, &catalog, &Goal::Head).unwrap()), ["0002"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_binary_older_than_its_database_refuses(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    migrate(&db, &tables(dialect, 3), &Goal::Head).unwrap();
+    let older = tables(dialect, 2);
+
+    let refused = refusals(migrate(&db, &older, &Goal::Down(1)).unwrap_err());
+
+    assert_eq!(refused, [Refusal::Missing { version: version("0003") }]);
+    let policy = Policy { allow_missing: true, ..Policy::default() };
+    let report =
+        with_engine(&db, &older, Options { policy, ..Options::default() }, async |engine| {
+            engine.migrate(&Goal::Down(1)).await.unwrap()
+        });
+    assert_eq!(ran(&report), ["0002"]);
+    assert_eq!(applied(&db), ["0001", "0003"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_migration_that_comes_late_is_refused_or_applied_on_demand(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let early = catalog(dialect, vec![table(1), table(3)]);
+    migrate(&db, &early, &Goal::Head).unwrap();
+    let late = tables(dialect, 3);
+
+    let refused = refusals(migrate(&db, &late, &Goal::Head).unwrap_err());
+
+    let expected = Refusal::OutOfOrder { version: version("0002"), head: version("0003") };
+    assert_eq!(refused, [expected]);
+    let policy = Policy { allow_out_of_order: true, ..Policy::default() };
+    let report =
+        with_engine(&db, &late, Options { policy, ..Options::default() }, async |engine| {
+            engine.migrate(&Goal::Head).await.unwrap()
+        });
+    assert_eq!(ran(&report), ["0002"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_stamp_is_refused_when_the_schema_does_not_fit(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let catalog = tables(dialect, 3);
+    migrate(&db, &catalog, &Goal::Up(2)).unwrap();
+    let stamp = async |text: &'static str, force: bool| {
+        with_engine(&db, &catalog, Options::default(), async |engine| {
+            engine.stamp(Some(&version(text)), force).await
+        })
+    };
+    let stamp = |text, force| underpin_testkit::block_on(async || stamp(text, force).await);
+
+    let error = stamp("0003", false).unwrap_err();
+
+    assert!(error.to_string().contains("table `t3`"), "{error}");
+    assert_eq!(applied(&db), ["0001", "0002"]);
+    assert_eq!(stamp("0002", false).unwrap().applied, 2);
+    assert_eq!(stamp("0003", true).unwrap().applied, 3);
+    assert_eq!(stamp("0001", true).unwrap().applied, 1);
+    assert_eq!(own_tables(&db), ["t1", "t2"], "a stamp runs no script");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn two_sets_live_side_by_side_in_one_database(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let one = tables(dialect, 2);
+    let other = underpin::Catalog::new("other", dialect, vec![table(11), table(12)]).unwrap();
+
+    migrate(&db, &one, &Goal::Head).unwrap();
+    migrate(&db, &other, &Goal::Head).unwrap();
+
+    assert_eq!(own_tables(&db), ["t1", "t11", "t12", "t2"]);
+    assert_eq!(ran(&migrate(&db, &other, &Goal::Base).unwrap()), ["0012", "0011"]);
+    assert_eq!(ran(&migrate(&db, &one, &Goal::Down(1)).unwrap()), ["0002"]);
+}

@@ -1,0 +1,112 @@
+//! Scripts outside a transaction: what they leave behind is named, and can be gone on with.
+
+use rstest::rstest;
+use underpin::{Catalog, Error, Goal, Left, Migration, Options, Policy, Refusal};
+use underpin_testkit::{Dialect, TestDb};
+
+use crate::{applied, catalog, migrate, migration, own_tables, table, with_engine};
+
+fn outside(version: u32, up: &str, down: &str) -> Migration {
+    let mut migration = migration(version, "outside", up, down);
+    migration.metadata.run_in_transaction = false;
+    migration
+}
+
+fn resume(db: &TestDb, catalog: &Catalog, goal: &Goal) -> Result<underpin::Report, Error> {
+    let policy = Policy { resume: true, ..Policy::default() };
+    let options = Options { policy, ..Options::default() };
+    with_engine(db, catalog, options, async |engine| engine.migrate(goal).await)
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite, "VACUUM")]
+#[case::postgres(Dialect::Postgres, "CREATE INDEX CONCURRENTLY i ON t1 (id)")]
+fn a_statement_that_no_transaction_allows_runs(#[case] dialect: Dialect, #[case] up: &str) {
+    let db = TestDb::new(dialect);
+    let catalog = catalog(dialect, vec![table(1), outside(2, up, ""), table(3)]);
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(applied(&db), ["0001", "0002", "0003"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite, "VACUUM")]
+#[case::postgres(Dialect::Postgres, "CREATE INDEX CONCURRENTLY i ON t1 (id)")]
+fn inside_a_transaction_it_is_refused_with_the_remedy(#[case] dialect: Dialect, #[case] up: &str) {
+    let db = TestDb::new(dialect);
+    let catalog = catalog(dialect, vec![table(1), migration(2, "inside", up, "")]);
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+
+    assert!(error.to_string().contains("set `run_in_transaction = false`"), "{error}");
+    assert!(db.tables().is_empty());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_interrupted_script_is_named_and_resumed_after_what_is_done(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let up = "CREATE TABLE a (id INTEGER);\nINSERT INTO missing VALUES (1);\nCREATE TABLE b (id INTEGER)";
+    let catalog = catalog(dialect, vec![table(1), outside(2, up, "DROP TABLE b; DROP TABLE a")]);
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    assert!(matches!(&error, Error::Step(step) if step.left == Left::Statements(1)), "{error}");
+    assert_eq!(own_tables(&db), ["a", "t1"]);
+
+    let again = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    assert!(
+        again.to_string().contains("migration 0002 was interrupted (up script, 1 statements done"),
+        "{again}"
+    );
+    db.batch("CREATE TABLE missing (id INTEGER)");
+    resume(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(own_tables(&db), ["a", "b", "missing", "t1"]);
+    assert_eq!(db.texts("SELECT count(*) FROM missing"), ["1"]);
+    assert_eq!(applied(&db), ["0001", "0002"]);
+    migrate(&db, &catalog, &Goal::Down(1)).unwrap();
+    assert_eq!(own_tables(&db), ["missing", "t1"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_script_that_was_edited_since_is_not_resumed(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let began = outside(2, "CREATE TABLE a (id INTEGER); SELECT no_such_thing FROM t1", "");
+    let first = catalog(dialect, vec![table(1), began]);
+    migrate(&db, &first, &Goal::Head).unwrap_err();
+    let edited = catalog(dialect, vec![table(1), outside(2, "CREATE TABLE b (id INTEGER)", "")]);
+
+    let error = resume(&db, &edited, &Goal::Head).unwrap_err();
+
+    let Error::Refused(refused) = error else { panic!("{error:?}") };
+    assert!(matches!(&refused.0[..], [Refusal::Diverged { .. }]), "{refused}");
+    assert_eq!(own_tables(&db), ["a", "t1"]);
+}
+
+/// A concurrent build that fails leaves an index that no query uses, and `IF NOT EXISTS` would
+/// take it for the real one.
+#[test]
+fn an_invalid_index_is_built_again() {
+    let db = TestDb::new(Dialect::Postgres);
+    let up = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS twice ON d (a)";
+    let catalog = catalog(
+        Dialect::Postgres,
+        vec![
+            migration(1, "d", "CREATE TABLE d (a INTEGER); INSERT INTO d VALUES (1), (1)", ""),
+            outside(2, up, ""),
+        ],
+    );
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    assert!(underpin::exit::explain(&error).contains("could not create unique index"), "{error}");
+    let valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'twice'::regclass";
+    assert_eq!(db.texts(valid), ["false"]);
+    db.batch("DELETE FROM d WHERE ctid = (SELECT max(ctid) FROM d)");
+
+    resume(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(db.texts(valid), ["true"]);
+}
