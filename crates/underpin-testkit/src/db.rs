@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -23,6 +23,7 @@ pub struct TestDb {
     home: Option<(Arc<Server>, String)>,
 }
 
+const FILE: &str = "test.db";
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl TestDb {
@@ -36,7 +37,7 @@ impl TestDb {
         let dir = tempfile::tempdir().expect("a temporary directory");
         match dialect {
             Dialect::Sqlite => {
-                let url = format!("sqlite:{}", dir.path().join("test.db").display());
+                let url = format!("sqlite:{}", dir.path().join(FILE).display());
                 Self { dialect, url, dir, home: None }
             }
             Dialect::Postgres => {
@@ -51,6 +52,26 @@ impl TestDb {
                 Self { dialect, url: server.url(&name), dir, home: Some((server, name)) }
             }
         }
+    }
+
+    /// A copy of an SQLite file.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be copied.
+    #[must_use]
+    pub fn copy_of(file: &Path) -> Self {
+        let db = Self::new(Dialect::Sqlite);
+        let bytes =
+            std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        std::fs::write(db.file(), bytes).expect("a copy");
+        db
+    }
+
+    /// SQLite's file, which may not exist yet.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.dir().join(FILE)
     }
 
     /// The whole URL, for a child process as well.
