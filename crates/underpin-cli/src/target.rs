@@ -12,6 +12,7 @@ pub(crate) fn upgrade(text: &str, catalog: &Catalog) -> anyhow::Result<Goal> {
     match text.strip_prefix('+').map(str::parse) {
         Some(Ok(count)) => Ok(Goal::Up(count)),
         Some(Err(_)) => Err(usage("head, +N or a version", text)),
+        None if text.starts_with('-') => Err(usage("head, +N or a version", text)),
         None => Ok(Goal::UpTo(catalog.find(text)?.version.clone())),
     }
 }
@@ -24,6 +25,7 @@ pub(crate) fn downgrade(text: &str, catalog: &Catalog) -> anyhow::Result<Goal> {
     match text.strip_prefix('-').map(str::parse) {
         Some(Ok(count)) => Ok(Goal::Down(count)),
         Some(Err(_)) => Err(usage("-N, base or a version", text)),
+        None if text.starts_with('+') => Err(usage("-N, base or a version", text)),
         None => Ok(Goal::DownTo(catalog.find(text)?.version.clone())),
     }
 }

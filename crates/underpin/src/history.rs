@@ -85,7 +85,8 @@ pub struct Log {
     pub history: History,
     /// Our rows of every set, oldest first.
     pub records: Vec<Record>,
-    /// When Diesel's table says that each version was applied: UTC, by the database's clock.
+    /// When Diesel's table says that each version was applied: UTC, by the database's clock, as
+    /// [`Record::started_at`].
     pub run_on: BTreeMap<String, String>,
 }
 
@@ -102,7 +103,8 @@ pub struct Record {
     pub action: String,
     /// SHA-256 of the normalised `up.sql`.
     pub checksum: Option<String>,
-    /// UTC, by the database's clock.
+    /// UTC, by the database's clock: `2026-11-21T09:30:00Z`.
+    #[serde(alias = "moment")]
     pub started_at: String,
     /// Milliseconds; `None` where nothing measured it.
     pub duration_ms: Option<i64>,
@@ -228,7 +230,7 @@ impl Tables {
             "name",
             "action",
             "checksum",
-            "started_at",
+            "moment",
             "duration_ms",
             "actor",
             "host",
@@ -237,7 +239,11 @@ impl Tables {
             "statement",
             "reason",
         ]);
-        let table = format!("(SELECT * FROM {} ORDER BY id) AS h", self.qualified(HISTORY_TABLE));
+        let table = format!(
+            "(SELECT h.*, {} AS moment FROM {} AS h ORDER BY id) AS h",
+            self.moment("started_at"),
+            self.qualified(HISTORY_TABLE)
+        );
         let query = format!("SELECT {}", self.array(&row, &table, ""));
         json(conn, "read the history", &query).await
     }
@@ -252,9 +258,20 @@ impl Tables {
             Dialect::Postgres => "json_object_agg",
         };
         let table = self.qualified(DIESEL_TABLE);
-        let query = format!("SELECT {aggregate}(version, CAST(run_on AS TEXT)) FROM {table}");
+        let moment = self.moment("run_on");
+        let query = format!("SELECT {aggregate}(version, {moment}) FROM {table}");
         let rows: Option<_> = json(conn, "read the history", &query).await?;
         Ok(rows.unwrap_or_default())
+    }
+
+    /// A time of the database as `2026-11-21T09:30:00Z`, whichever the dialect.
+    fn moment(&self, column: &str) -> String {
+        match self.dialect {
+            Dialect::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%SZ', {column})"),
+            Dialect::Postgres => {
+                format!("to_char({column}, 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+            }
+        }
     }
 
     fn object(&self, columns: &[&str]) -> String {
@@ -279,9 +296,13 @@ impl Tables {
 
     /// Creates what is missing; one or two statements, valid inside a transaction.
     pub(crate) fn create(&self) -> Vec<String> {
-        let id = match self.dialect {
-            Dialect::Sqlite => "INTEGER PRIMARY KEY",
-            Dialect::Postgres => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        // SQLite's clock is UTC; PostgreSQL's is in the time zone of the session.
+        let (id, now) = match self.dialect {
+            Dialect::Sqlite => ("INTEGER PRIMARY KEY", "CURRENT_TIMESTAMP"),
+            Dialect::Postgres => (
+                "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                "(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')",
+            ),
         };
         let diesel = (!self.diesel).then(|| {
             format!(
@@ -294,7 +315,7 @@ impl Tables {
             format!(
                 "CREATE TABLE {} (id {id}, set_name TEXT NOT NULL, version TEXT NOT NULL, \
                  name TEXT NOT NULL, action TEXT NOT NULL, checksum TEXT, \
-                 started_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, duration_ms BIGINT, \
+                 started_at TIMESTAMP NOT NULL DEFAULT {now}, duration_ms BIGINT, \
                  actor TEXT NOT NULL, host TEXT NOT NULL, engine TEXT NOT NULL, \
                  outcome TEXT NOT NULL, statement BIGINT, reason TEXT)",
                 self.qualified(HISTORY_TABLE)

@@ -34,9 +34,9 @@ impl History {
         let lines = lines(&catalog, &log);
         out.write(&lines, |out| {
             for line in &lines {
-                write!(out, "{:<9} {} {}", line.state, line.version, line.name)?;
+                write!(out, "{:<11} {} {}", line.state, line.version, line.name)?;
                 if let Some(when) = &line.applied_at {
-                    write!(out, ", {when} UTC")?;
+                    write!(out, ", {when}")?;
                 }
                 if let Some(duration) = line.duration_ms {
                     write!(out, ", {duration} ms")?;
@@ -73,7 +73,7 @@ fn line(catalog: &Catalog, log: &Log, version: &str, migration: Option<&Migratio
         applied,
         migration,
     ) {
-        (true, ..) => "halfway",
+        (true, ..) => "interrupted",
         (false, true, None) => "missing",
         (false, true, Some(_)) => "applied",
         (false, false, _) => "pending",

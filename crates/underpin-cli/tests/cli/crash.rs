@@ -1,0 +1,166 @@
+//! A run that dies at any of its steps: the next one comes to the same end.
+
+use std::{fs, time::Duration};
+
+use rstest::rstest;
+use underpin_testkit::{Dialect, TestDb};
+
+use crate::{fixture, folder, said, state, succeed, underpin, write_migration};
+
+#[cfg(not(feature = "failpoints"))]
+compile_error!(
+    "these tests need fail points: `scripts/test`, or `--features underpin-cli/failpoints`"
+);
+
+/// Kills itself, as by `kill -9`, when it has passed `steps` of its numbered steps.
+fn dies_after(db: &TestDb, steps: usize, args: &[&str]) -> bool {
+    let mut command = underpin(db, args);
+    command.env("FAILPOINTS", format!("underpin::step={steps}*off->panic"));
+    let output = command.output().unwrap();
+    let died = output.status.code().is_none();
+    assert!(died || output.status.success(), "after {steps}: {}", said(&output));
+    died
+}
+
+/// Prepares a database, kills `args` after each of its steps in turn, and expects of `again` that
+/// it comes to where the undisturbed run came.
+fn survive(prepare: impl Fn() -> TestDb, args: &[&str], again: &[&str]) {
+    let undisturbed = prepare();
+    succeed(&undisturbed, args);
+    let expected = state(&undisturbed);
+    let mut steps = 0;
+    loop {
+        let db = prepare();
+        if !dies_after(&db, steps, args) {
+            break;
+        }
+        succeed(&db, again);
+        assert_eq!(state(&db), expected, "after {steps} steps");
+        succeed(&db, &[&args[..2], &["check"]].concat());
+        steps += 1;
+    }
+    assert!(steps > 3, "only {steps} steps: are the fail points there?");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn building_an_empty_database(#[case] dialect: Dialect) {
+    let prepare = || {
+        let db = TestDb::new(dialect);
+        folder(&db, 2);
+        db
+    };
+    let upgrade = ["--migrations", "migrations", "upgrade"];
+    survive(prepare, &upgrade, &upgrade);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn upgrading_a_live_database(#[case] dialect: Dialect) {
+    let prepare = || {
+        let db = TestDb::new(dialect);
+        folder(&db, 3);
+        succeed(&db, &["--migrations", "migrations", "upgrade", "+1"]);
+        db
+    };
+    let upgrade = ["--migrations", "migrations", "upgrade"];
+    survive(prepare, &upgrade, &upgrade);
+}
+
+/// A downgrade that died is finished by saying where it went, not by taking one more back.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn taking_migrations_back(#[case] dialect: Dialect) {
+    let prepare = || {
+        let db = TestDb::new(dialect);
+        folder(&db, 3);
+        succeed(&db, &["--migrations", "migrations", "upgrade"]);
+        db
+    };
+    let undisturbed = prepare();
+    let down = ["--migrations", "migrations", "downgrade", "0001"];
+    succeed(&undisturbed, &down);
+    let expected = state(&undisturbed);
+    let mut steps = 0;
+    loop {
+        let db = prepare();
+        if !dies_after(&db, steps, &down) {
+            break;
+        }
+        succeed(&db, &down);
+        assert_eq!(state(&db), expected, "after {steps} steps");
+        steps += 1;
+    }
+    assert!(steps > 3);
+}
+
+/// Adopting, mapping and rebuilding a real file.
+#[test]
+fn adopting_and_upgrading_a_file_of_the_original_bot() {
+    let prepare = || TestDb::copy_of(&fixture("rosey_v050.db"));
+    let upgrade = ["--set", "bot", "upgrade"];
+    survive(prepare, &upgrade, &upgrade);
+}
+
+#[test]
+fn adopting_and_upgrading_a_file_of_the_original_project_program() {
+    let prepare = || TestDb::copy_of(&fixture("cdd_project_1.db"));
+    let upgrade = ["--set", "project", "upgrade"];
+    survive(prepare, &upgrade, &upgrade);
+}
+
+/// Outside a transaction a run that died is named, and goes on with `--resume`; statements that can
+/// be repeated make the end the same wherever it died.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_script_outside_a_transaction(#[case] dialect: Dialect) {
+    let prepare = || {
+        let db = TestDb::new(dialect);
+        let dir = folder(&db, 1);
+        let concurrently = if dialect == Dialect::Postgres { "CONCURRENTLY" } else { "" };
+        let up = format!(
+            "CREATE INDEX {concurrently} IF NOT EXISTS a ON t1 (text);\n\
+             CREATE INDEX {concurrently} IF NOT EXISTS b ON t1 (text, id);\n"
+        );
+        write_migration(&dir, "0002_indexes", &up, "DROP INDEX a; DROP INDEX b;");
+        fs::write(dir.join("0002_indexes/metadata.toml"), "run_in_transaction = false\n").unwrap();
+        succeed(&db, &["--migrations", "migrations", "upgrade", "+1"]);
+        db
+    };
+    let upgrade = ["--migrations", "migrations", "upgrade"];
+    survive(prepare, &upgrade, &["--migrations", "migrations", "upgrade", "--resume"]);
+}
+
+/// At any time, not only at our steps.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn killed_at_random_times(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    folder(&db, 300);
+    let upgrade = ["--migrations", "migrations", "upgrade"];
+    let mut milliseconds = (1_u64..).map(|round| round * 7 % 40);
+    let mut killed = 0;
+    succeed(&db, &["--migrations", "migrations", "upgrade", "+1"]);
+    for _ in 0..12 {
+        let mut child =
+            underpin(&db, &upgrade).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds.next().unwrap()));
+        killed += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (tables, versions) = state(&db);
+        assert_eq!(tables.len(), versions.len(), "a script and its history part");
+        assert!(tables.values().all(|rows| rows.len() == 1));
+    }
+
+    succeed(&db, &upgrade);
+
+    assert!(killed > 3, "only {killed} were killed");
+    assert_eq!(state(&db).1.len(), 300);
+    succeed(&db, &["--migrations", "migrations", "check"]);
+}

@@ -1,0 +1,114 @@
+//! `--sql`: the database's own client comes to the same end, history rows included.
+
+use std::process::{Command, Stdio};
+
+use rstest::rstest;
+use underpin_testkit::{Dialect, TestDb};
+
+use crate::{folder, said, state, succeed, underpin};
+
+/// Runs a script with `sqlite3` or `psql`.
+fn client(db: &TestDb, script: &str) {
+    let mut command = match db.dialect() {
+        Dialect::Sqlite => {
+            let mut command = Command::new("sqlite3");
+            command.arg("-batch").arg(db.file());
+            command
+        }
+        Dialect::Postgres => {
+            let mut command = Command::new("psql");
+            command.args(["-X", "-q", "-f", "-", db.url()]);
+            command
+        }
+    };
+    let file = db.dir().join("script.sql");
+    std::fs::write(&file, script).unwrap();
+    let input = std::fs::File::open(&file).unwrap();
+    let output = command.stdin(Stdio::from(input)).output().unwrap();
+    assert!(output.status.success(), "{}\n{script}", said(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{script}");
+}
+
+/// The history without what differs from run to run.
+fn history(db: &TestDb) -> Vec<String> {
+    db.texts(
+        "SELECT set_name || version || name || action || checksum || outcome FROM underpin_history \
+         ORDER BY id",
+    )
+}
+
+#[rstest]
+#[case::bot_from_nothing("bot", None, &["upgrade"])]
+#[case::bot_from_the_first("bot", Some("+1"), &["upgrade"])]
+#[case::bot_down("bot", Some("head"), &["downgrade", "-1"])]
+#[case::bot_to_base("bot", Some("head"), &["downgrade", "base"])]
+#[case::project_from_nothing("project", None, &["upgrade"])]
+#[case::project_from_the_second("project", Some("+2"), &["upgrade"])]
+#[case::project_down("project", Some("head"), &["downgrade", "-2"])]
+fn the_client_comes_to_the_same_end(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[case] set: &str,
+    #[case] start: Option<&str>,
+    #[case] args: &[&str],
+) {
+    let (ours, theirs) = (TestDb::new(dialect), TestDb::new(dialect));
+    for db in [&ours, &theirs] {
+        if let Some(start) = start {
+            succeed(db, &["--set", set, "upgrade", start]);
+        }
+    }
+    let script = succeed(&theirs, &[args, &["--set", set, "--sql"]].concat());
+
+    client(&theirs, &script);
+    let yes: &[&str] = if args.contains(&"base") { &["--yes"] } else { &[] };
+    succeed(&ours, &[args, yes, &["--set", set]].concat());
+
+    // Seeded rows carry the time at which they were made.
+    let rows = |db: &TestDb| {
+        let (tables, versions) = state(db);
+        (tables.into_iter().map(|(name, rows)| (name, rows.len())).collect::<Vec<_>>(), versions)
+    };
+    assert_eq!(rows(&theirs), rows(&ours));
+    assert_eq!(history(&theirs), history(&ours));
+    succeed(&theirs, &["--set", set, "downgrade", "base", "--yes"]);
+    succeed(&theirs, &["--set", set, "upgrade"]);
+    succeed(&theirs, &["--set", set, "check"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_client_that_meets_an_error_stops_and_keeps_nothing(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let dir = folder(&db, 1);
+    succeed(&db, &["--migrations", "migrations", "upgrade"]);
+    crate::write_migration(
+        &dir,
+        "0002_broken",
+        "CREATE TABLE lost (id INTEGER); SELECT * FROM nothing",
+        "",
+    );
+    let script = succeed(&db, &["--migrations", "migrations", "upgrade", "--sql"]);
+    let before = state(&db);
+
+    let file = db.dir().join("script.sql");
+    std::fs::write(&file, script).unwrap();
+    let mut command = match dialect {
+        Dialect::Sqlite => {
+            let mut command = Command::new("sqlite3");
+            command.arg("-bail").arg(db.file()).stdin(std::fs::File::open(&file).unwrap());
+            command
+        }
+        Dialect::Postgres => {
+            let mut command = Command::new("psql");
+            command.args(["-X", "-q", "-f"]).arg(&file).arg(db.url());
+            command
+        }
+    };
+    let output = command.output().unwrap();
+
+    assert!(!output.status.success());
+    assert_eq!(state(&db), before);
+    let again = underpin(&db, &["--migrations", "migrations", "current"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+}
