@@ -1,7 +1,6 @@
 //! The tables of the `project` set at the head of its migrations.
 
 #![expect(missing_docs, reason = "the row structs say what each column means")]
-#![expect(clippy::wildcard_imports, reason = "`table!` looks for Diesel's types where its own are")]
 
 diesel::table! {
     approvals (id) {
@@ -16,7 +15,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
+    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
     use crate::project::status::sql::ArtifactTypeType;
 
     artifacts (id) {
@@ -36,7 +35,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
+    use diesel::sql_types::{Integer, Text, Timestamp};
     use crate::project::status::sql::{ChangeRequestStatusType, PhaseType};
 
     change_requests (id) {
@@ -65,7 +64,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
+    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
     use crate::project::status::sql::PhaseType;
 
     projects (id) {
@@ -95,7 +94,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
+    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
     use crate::project::status::sql::RunStatusType;
 
     runs (id) {
@@ -126,7 +125,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
+    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
     use crate::project::status::sql::{PhaseType, TaskStatusType};
 
     tasks (id) {

@@ -1,0 +1,258 @@
+//! The statement splitter: a corpus of what is hard, and properties of any text.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
+use proptest::prelude::*;
+use rstest::rstest;
+use underpin_catalog::{
+    Dialect,
+    statement::{Kind, split},
+};
+use underpin_testkit::TestDb;
+
+fn texts(script: &str, dialect: Dialect) -> Vec<&str> {
+    split(script, dialect).unwrap().iter().map(|one| one.text).collect()
+}
+
+#[rstest]
+#[case::nothing("", &[])]
+#[case::blanks(" \n\t;;\r\n ; -- only this\n/* and this */", &[])]
+#[case::no_last_semicolon("SELECT 1", &["SELECT 1"])]
+#[case::a_string("SELECT 'a;b'; SELECT 'it''s;'", &["SELECT 'a;b'", "SELECT 'it''s;'"])]
+#[case::a_name("SELECT 1 AS \"a;\"\"b\"; SELECT 2", &["SELECT 1 AS \"a;\"\"b\"", "SELECT 2"])]
+#[case::a_line_comment("SELECT 1 -- no; end\n; SELECT 2", &["SELECT 1", "SELECT 2"])]
+#[case::a_block_comment("SELECT /* ; */ 1; SELECT 2", &["SELECT /* ; */ 1", "SELECT 2"])]
+#[case::comments_around("-- a\nSELECT 1 /* b */ ; -- c", &["SELECT 1"])]
+#[case::line_ends("SELECT 1;\r\nSELECT 2;\r\n", &["SELECT 1", "SELECT 2"])]
+#[case::a_mark("\u{feff}SELECT 1;", &["SELECT 1"])]
+#[case::parentheses("CREATE TABLE a (b TEXT DEFAULT (';'));SELECT 1", &["CREATE TABLE a (b TEXT DEFAULT (';'))", "SELECT 1"])]
+#[case::a_case("SELECT CASE WHEN 1 THEN 2 END; SELECT 3", &["SELECT CASE WHEN 1 THEN 2 END", "SELECT 3"])]
+#[case::letters_of_all_kinds("SELECT 'ß;🎬' AS ünï; SELECT 2", &["SELECT 'ß;🎬' AS ünï", "SELECT 2"])]
+fn both_dialects_split_alike(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[case] script: &str,
+    #[case] expected: &[&str],
+) {
+    assert_eq!(texts(script, dialect), expected);
+}
+
+#[rstest]
+#[case::a_trigger(
+    "CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE a SET b = 1; DELETE FROM c; END; SELECT 1",
+    2
+)]
+#[case::a_case_in_it(
+    "CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN UPDATE a SET b = CASE WHEN 1 THEN 2 ELSE 3 END; END; SELECT 1",
+    2
+)]
+#[case::a_condition(
+    "CREATE TRIGGER IF NOT EXISTS t BEFORE UPDATE ON a WHEN CASE WHEN new.b THEN 1 END BEGIN SELECT 1; END; SELECT 1",
+    2
+)]
+#[case::brackets("SELECT 1 AS [a;b]; SELECT `c;d` FROM e", 2)]
+#[case::a_table_called_trigger("CREATE TABLE trigger_log (a); BEGIN; SELECT 1; END", 4)]
+#[case::dollars_are_nothing_here("SELECT $a; SELECT $b", 2)]
+#[case::comments_do_not_nest("SELECT 1 /* /* */; SELECT 2", 2)]
+#[case::the_end_closes_a_comment("SELECT 1; /* never closed", 1)]
+fn sqlite_has_its_own_rules(#[case] script: &str, #[case] count: usize) {
+    assert_eq!(texts(script, Dialect::Sqlite).len(), count, "{:?}", texts(script, Dialect::Sqlite));
+}
+
+#[rstest]
+#[case::dollars(
+    "CREATE FUNCTION f() RETURNS int AS $$ BEGIN; RETURN 1; END $$ LANGUAGE plpgsql; SELECT 1",
+    2
+)]
+#[case::a_tag("DO $do$ BEGIN PERFORM '$$;'; END $do$; SELECT 1", 2)]
+#[case::a_tag_of_other_letters("SELECT $tür$ ; $tür$; SELECT 1", 2)]
+#[case::parameters("SELECT $1; SELECT $2", 2)]
+#[case::a_dollar_in_a_name("SELECT a$b$c; SELECT $x$;$x$", 2)]
+#[case::nested_comments("SELECT 1 /* a /* b; */ c; */; SELECT 2", 2)]
+#[case::escapes(r"SELECT E'it\'s;'; SELECT e'\\'; SELECT 1", 3)]
+#[case::a_backslash_is_a_letter(r"SELECT 'c:\'; SELECT 2", 2)]
+#[case::atomic(
+    "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN true THEN 2 END; END; SELECT 1",
+    2
+)]
+#[case::rules(
+    "CREATE RULE r AS ON INSERT TO a DO ALSO (DELETE FROM b; DELETE FROM c); SELECT 1",
+    2
+)]
+#[case::an_array("SELECT ARRAY[1,2]; SELECT a[1] FROM b", 2)]
+fn postgres_has_its_own_rules(#[case] script: &str, #[case] count: usize) {
+    let found = texts(script, Dialect::Postgres);
+    assert_eq!(found.len(), count, "{found:?}");
+}
+
+#[rstest]
+#[case(
+    "SELECT 1;\n\nSELECT 'open",
+    Dialect::Sqlite,
+    "a string that begins on line 3 does not end: close it"
+)]
+#[case(
+    "SELECT \"open",
+    Dialect::Postgres,
+    "a quoted name that begins on line 1 does not end: close it"
+)]
+#[case("/* /* */", Dialect::Postgres, "a comment that begins on line 1 does not end: close it")]
+#[case(
+    "\nSELECT $a$ $b$",
+    Dialect::Postgres,
+    "a dollar-quoted string that begins on line 2 does not end: close it"
+)]
+#[case(
+    "SELECT 1;\0SELECT 2",
+    Dialect::Sqlite,
+    "a NUL character: the rest of the script that begins on line 1 does not end: close it"
+)]
+fn what_does_not_end_is_named(#[case] script: &str, #[case] dialect: Dialect, #[case] text: &str) {
+    assert_eq!(split(script, dialect).unwrap_err().to_string(), text);
+}
+
+#[rstest]
+#[case("begin immediate", Dialect::Sqlite, Kind::TransactionControl)]
+#[case("COMMIT", Dialect::Postgres, Kind::TransactionControl)]
+#[case("END", Dialect::Sqlite, Kind::TransactionControl)]
+#[case("savepoint a", Dialect::Postgres, Kind::TransactionControl)]
+#[case("START TRANSACTION", Dialect::Postgres, Kind::TransactionControl)]
+#[case("PREPARE q AS SELECT 1", Dialect::Postgres, Kind::Other)]
+#[case("PRAGMA foreign_keys = OFF", Dialect::Sqlite, Kind::ForeignKeysPragma)]
+#[case("PRAGMA main.foreign_keys(0)", Dialect::Sqlite, Kind::ForeignKeysPragma)]
+#[case("PRAGMA foreign_keys", Dialect::Sqlite, Kind::Other)]
+#[case("PRAGMA foreign_key_check", Dialect::Sqlite, Kind::Other)]
+#[case("VACUUM", Dialect::Sqlite, Kind::NotInTransaction)]
+#[case("PRAGMA journal_mode = WAL", Dialect::Sqlite, Kind::NotInTransaction)]
+#[case("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", Dialect::Postgres, Kind::NotInTransaction)]
+#[case("CREATE INDEX concurrently_built ON t (a)", Dialect::Postgres, Kind::Other)]
+#[case("REINDEX TABLE CONCURRENTLY t", Dialect::Postgres, Kind::NotInTransaction)]
+#[case("ALTER TABLE p DETACH PARTITION c CONCURRENTLY", Dialect::Postgres, Kind::NotInTransaction)]
+#[case("CREATE DATABASE x", Dialect::Postgres, Kind::NotInTransaction)]
+#[case("ALTER TYPE mood ADD VALUE 'glad'", Dialect::Postgres, Kind::AddEnumValue)]
+#[case("ALTER TYPE mood RENAME VALUE 'a' TO 'b'", Dialect::Postgres, Kind::Other)]
+#[case("COPY t FROM STDIN", Dialect::Postgres, Kind::MetaCommand)]
+#[case("\\d t", Dialect::Postgres, Kind::MetaCommand)]
+fn the_kind_is_told(#[case] text: &str, #[case] dialect: Dialect, #[case] kind: Kind) {
+    assert_eq!(split(text, dialect).unwrap()[0].kind, kind);
+}
+
+const SQLITE: &str = include_str!("data/sqlite.sql");
+const POSTGRES: &str = include_str!("data/postgres.sql");
+
+/// Run one by one, the statements make what the database makes of the whole script.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite, SQLITE)]
+#[case::sqlite_windows(Dialect::Sqlite, &SQLITE.replace('\n', "\r\n"))]
+#[case::postgres(Dialect::Postgres, POSTGRES)]
+#[case::postgres_windows(Dialect::Postgres, &POSTGRES.replace('\n', "\r\n"))]
+fn the_pieces_do_what_the_whole_does(#[case] dialect: Dialect, #[case] script: &str) {
+    let (whole, pieces) = (TestDb::new(dialect), TestDb::new(dialect));
+
+    whole.batch(script);
+    for statement in split(script, dialect).unwrap() {
+        pieces.batch(statement.text);
+    }
+
+    let objects = match dialect {
+        Dialect::Sqlite => "SELECT type || name || coalesce(sql, '') FROM sqlite_schema ORDER BY 1",
+        Dialect::Postgres => {
+            "SELECT proname || prosrc || coalesce(pg_get_function_sqlbody(oid), '') FROM pg_proc \
+             WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+        }
+    };
+    assert!(whole.texts(objects).len() > 2);
+    assert_eq!(pieces.texts(objects), whole.texts(objects));
+    assert_eq!(pieces.dump(), whole.dump());
+}
+
+fn dialects() -> impl Strategy<Value = Dialect> {
+    prop_oneof![Just(Dialect::Sqlite), Just(Dialect::Postgres)]
+}
+
+/// Text that is likely to be hard: pieces of SQL in any order.
+fn hard() -> impl Strategy<Value = String> {
+    let pieces = [
+        "'",
+        "''",
+        "\"",
+        "`",
+        "[",
+        "]",
+        "$$",
+        "$a$",
+        "$1",
+        "--",
+        "/*",
+        "*/",
+        ";",
+        "\n",
+        "\r\n",
+        "(",
+        ")",
+        "BEGIN",
+        "END",
+        "CASE",
+        "CREATE TRIGGER",
+        "ATOMIC",
+        "CREATE",
+        "e'",
+        "\\",
+        " ",
+        "x",
+        "\u{feff}",
+        "\0",
+        "ß",
+        "🎬",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..40)
+        .prop_map(|parts| parts.concat())
+}
+
+/// Whole statements, valid for both dialects.
+fn statements() -> impl Strategy<Value = Vec<&'static str>> {
+    let some = [
+        "SELECT 1",
+        "SELECT ';' || 'it''s'",
+        "INSERT INTO \"a;b\" VALUES (1, '--', '/*')",
+        "CREATE TABLE t (a TEXT DEFAULT (';'), b INTEGER)",
+        "SELECT CASE WHEN 1 = 1 THEN 'BEGIN' ELSE 'END' END",
+        "UPDATE t SET a = 'x' -- why;\n WHERE b = 1",
+    ];
+    proptest::collection::vec(proptest::sample::select(some.to_vec()), 0..8)
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_split_or_refused(
+        text in prop_oneof![hard(), any::<String>()], dialect in dialects()
+    ) {
+        let Ok(found) = split(&text, dialect) else { return Ok(()) };
+        let mut at = 0;
+        for one in &found {
+            prop_assert_eq!(&text[one.offset..one.offset + one.text.len()], one.text);
+            prop_assert_eq!(one.line, 1 + text[..one.offset].matches('\n').count());
+            let between = &text[at..one.offset];
+            prop_assert_eq!(split(between, dialect).map(|rest| rest.len()), Ok(0), "{:?}", between);
+            at = one.offset + one.text.len();
+        }
+        prop_assert_eq!(split(&text[at..], dialect).map(|rest| rest.len()), Ok(0));
+    }
+
+    #[test]
+    fn a_statement_is_one_statement(text in hard(), dialect in dialects()) {
+        for one in split(&text, dialect).unwrap_or_default() {
+            let again = split(one.text, dialect).unwrap();
+            prop_assert_eq!(again.len(), 1, "{:?}", one.text);
+            prop_assert_eq!((again[0].text, again[0].kind), (one.text, one.kind));
+        }
+    }
+
+    #[test]
+    fn what_was_joined_comes_apart_again(
+        some in statements(), dialect in dialects(),
+        between in proptest::sample::select(vec![";", ";\n", " ; -- no;\n", ";/* ; */", ";\r\n;"])
+    ) {
+        let script = some.join(between);
+        prop_assert_eq!(texts(&script, dialect), some);
+    }
+}
