@@ -134,7 +134,8 @@ fn postgres_pool(
     options: &PoolOptions,
 ) -> Pool<AsyncDieselConnectionManager<PgConn>> {
     let mut config = ManagerConfig::default();
-    config.recycling_method = RecyclingMethod::Fast;
+    config.recycling_method =
+        if options.liveness_check { RecyclingMethod::Verified } else { RecyclingMethod::Fast };
     let (server, connect) = (server.clone(), connect.clone());
     config.custom_setup = Box::new(move |_| {
         let (server, connect) = (server.clone(), connect.clone());

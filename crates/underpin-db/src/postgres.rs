@@ -45,6 +45,8 @@ impl Server {
     pub(crate) fn parse(url: &str, environment: &Environment<'_>) -> Result<Self, String> {
         let (url, settings) = take_settings(url, &["sslmode", "sslrootcert", "passfile"]);
         let [mode, root, passfile] = settings;
+        let ports = ports(environment)?;
+        let url = with_port(&url, ports.first().copied());
         let mut config: Config = url.parse().map_err(|error| with_causes(&error))?;
         let mode = mode.or_else(|| environment.get("PGSSLMODE"));
         let mode: Mode = mode.as_deref().unwrap_or("prefer").parse()?;
@@ -54,7 +56,7 @@ impl Server {
             Mode::Prefer => SslMode::Prefer,
             Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
         });
-        fill_in(&mut config, environment)?;
+        fill_in(&mut config, environment, &ports)?;
         if config.get_password().is_none() {
             let file = passfile.or_else(|| environment.get("PGPASSFILE")).map(PathBuf::from);
             let file = file.or_else(|| Some(environment.home()?.join(".pgpass")));
@@ -134,8 +136,35 @@ where
     }
 }
 
+/// What `PGPORT` says: one port, or one for each host of `PGHOST`.
+fn ports(environment: &Environment<'_>) -> Result<Vec<u16>, String> {
+    let Some(text) = environment.get("PGPORT") else { return Ok(Vec::new()) };
+    let ports = text.split(',').map(|port| port.trim().parse());
+    let ports: Result<_, _> = ports.collect();
+    ports.map_err(|_| format!("expected a port in `PGPORT`, found `{text}`"))
+}
+
+/// `url` with `port` for each host that has none: the driver would take 5432 whatever `PGPORT` says.
+fn with_port(url: &str, port: Option<u16>) -> String {
+    let (Some(port), Some(start)) = (port, url.find("//").map(|at| at + 2)) else {
+        return url.to_owned();
+    };
+    let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
+    let hosts = url[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    let host = |host: &str| {
+        let named = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+        if host.is_empty() || named { host.to_owned() } else { format!("{host}:{port}") }
+    };
+    let filled: Vec<_> = url[hosts..end].split(',').map(host).collect();
+    format!("{}{}{}", &url[..hosts], filled.join(","), &url[end..])
+}
+
 /// Sets what the URL leaves out, as libpq does.
-fn fill_in(config: &mut Config, environment: &Environment<'_>) -> Result<(), String> {
+fn fill_in(
+    config: &mut Config,
+    environment: &Environment<'_>,
+    ports: &[u16],
+) -> Result<(), String> {
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         if let Some(hosts) = environment.get("PGHOST") {
             hosts.split(',').for_each(|host| {
@@ -146,10 +175,9 @@ fn fill_in(config: &mut Config, environment: &Environment<'_>) -> Result<(), Str
             config.host(if socket.exists() { "/var/run/postgresql" } else { "localhost" });
         }
     }
-    if let Some(ports) = environment.get("PGPORT").filter(|_| config.get_ports().is_empty()) {
-        for port in ports.split(',') {
-            let wrong = |_| format!("expected a port in `PGPORT`, found `{ports}`");
-            config.port(port.trim().parse().map_err(wrong)?);
+    if config.get_ports().is_empty() {
+        for port in ports {
+            config.port(*port);
         }
     }
     if let Some(user) = environment.get("PGUSER").filter(|_| config.get_user().is_none()) {

@@ -49,6 +49,19 @@ fn the_environment_fills_in_what_the_url_leaves_out() {
 }
 
 #[test]
+fn the_environments_port_is_for_hosts_that_have_none() {
+    for (url, described) in [
+        ("postgres://u@h/d", "u@h:7/d"),
+        ("postgres://u@a,b:2/d", "u@a:7,b:2/d"),
+        ("postgres://u@[::1]/d", "u@[::1]:7/d"),
+        ("postgres://u:a:b@h:1/d", "u@h:1/d"),
+        ("postgres://u@h?sslmode=disable", "u@h:7/u"),
+    ] {
+        assert_eq!(parse(url, &[("PGPORT", "7")]).unwrap().describe(), described, "{url}");
+    }
+}
+
+#[test]
 fn wrong_settings_are_named() {
     for (url, variables, expected) in [
         ("postgres://h/d?sslmode=maybe", vec![], "`maybe`"),
