@@ -13,6 +13,7 @@ use underpin_db::Conn;
 
 use crate::{
     Direction, Error, Refusal,
+    error::Doing,
     sql::{identifier, json, literal},
 };
 
@@ -139,21 +140,51 @@ struct Found {
     tables: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What a database's two tables say, before it is known what of it is this set's.
+#[derive(Default)]
 struct Rows {
     applied: Vec<String>,
-    latest: Vec<Latest>,
+    /// The newest row of our table for each set and version.
+    latest: BTreeMap<(String, String), Latest>,
 }
 
-#[derive(Deserialize)]
 struct Latest {
-    set: String,
-    version: String,
+    id: u64,
     action: String,
     checksum: Option<String>,
     outcome: String,
     statement: Option<usize>,
+}
+
+/// Parts the fields of a row of ours, of which the set comes last: it may be any text.
+const SEPARATOR: char = '\u{1f}';
+
+impl Rows {
+    /// Reads the lines of [`Tables::read`]. `None` for what this engine does not write.
+    fn parse(lines: Vec<String>) -> Option<Self> {
+        let mut rows = Self::default();
+        for line in lines {
+            let mut fields = line.splitn(7, SEPARATOR);
+            let first = fields.next()?;
+            let Some(version) = fields.next() else {
+                rows.applied.push(line);
+                continue;
+            };
+            let optional = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            let row = Latest {
+                id: first.parse().ok()?,
+                action: fields.next()?.to_owned(),
+                checksum: optional(fields.next()?),
+                outcome: fields.next()?.to_owned(),
+                statement: optional(fields.next()?).map(|text| text.parse()).transpose().ok()?,
+            };
+            let key = (fields.next()?.to_owned(), version.to_owned());
+            if rows.latest.get(&key).is_none_or(|known| known.id < row.id) {
+                rows.latest.insert(key, row);
+            }
+        }
+        Some(rows)
+    }
 }
 
 impl Tables {
@@ -198,26 +229,39 @@ impl Tables {
     }
 
     /// Reads what is applied of `catalog`'s set; the second read.
+    ///
+    /// Both tables come as plain lines, because a run with nothing to do is mostly this, and JSON
+    /// takes the database several times as long.
     pub(crate) async fn read(&self, conn: &mut Conn, catalog: &Catalog) -> Result<History, Error> {
-        let applied = self.diesel.then(|| {
-            format!("'applied', {}", self.array("version", &self.qualified(DIESEL_TABLE), ""))
+        let applied = self
+            .diesel
+            .then(|| format!("SELECT CAST(version AS TEXT) FROM {}", self.qualified(DIESEL_TABLE)));
+        let ours = self.own.then(|| {
+            let separator = match self.dialect {
+                Dialect::Sqlite => "char(31)",
+                Dialect::Postgres => "chr(31)",
+            };
+            let fields = [
+                "id",
+                "version",
+                "action",
+                "coalesce(checksum, '')",
+                "outcome",
+                "coalesce(CAST(statement AS TEXT), '')",
+                "set_name",
+            ];
+            let line = fields.join(&format!(" || {separator} || "));
+            format!("SELECT {line} FROM {}", self.qualified(HISTORY_TABLE))
         });
-        let latest = self.own.then(|| {
-            let table = self.qualified(HISTORY_TABLE);
-            let row = self.object(&["version", "action", "checksum", "outcome", "statement"]);
-            let newest =
-                format!(" WHERE id IN (SELECT max(id) FROM {table} GROUP BY set_name, version)");
-            format!("'latest', {}", self.array(&row, &table, &newest))
-        });
-        let parts: Vec<_> = applied.into_iter().chain(latest).collect();
+        let parts: Vec<_> = applied.into_iter().chain(ours).collect();
         if parts.is_empty() {
             return Ok(History::default());
         }
-        let query = match self.dialect {
-            Dialect::Sqlite => format!("SELECT json_object({})", parts.join(", ")),
-            Dialect::Postgres => format!("SELECT json_build_object({})", parts.join(", ")),
-        };
-        interpret(json(conn, "read the history", &query).await?, catalog)
+        let lines = conn.texts(&parts.join(" UNION ALL ")).await.doing("read the history")?;
+        let rows = Rows::parse(lines).ok_or_else(|| {
+            Error::History(format!("`{HISTORY_TABLE}` holds a row of another kind"))
+        })?;
+        interpret(rows, catalog)
     }
 
     /// Every row of our table, oldest first.
@@ -355,11 +399,11 @@ fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
     let wrong = |error: &dyn std::fmt::Display| Error::History(error.to_string());
     let mut ours = BTreeMap::new();
     let mut others = std::collections::BTreeSet::new();
-    for row in rows.latest {
-        if row.set == catalog.set() {
-            ours.insert(row.version.clone(), row);
+    for ((set, version), row) in rows.latest {
+        if set == catalog.set() {
+            ours.insert(version, row);
         } else {
-            others.insert(row.version);
+            others.insert(version);
         }
     }
     history.others = !others.is_empty();
@@ -373,9 +417,9 @@ fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
         let checksum = checksum.map(str::parse).transpose().map_err(|error| wrong(&error))?;
         history.applied.insert(version, checksum);
     }
-    if let Some(row) = ours.into_values().find(|row| row.outcome == "running") {
+    if let Some((version, row)) = ours.into_iter().find(|(_, row)| row.outcome == "running") {
         history.interrupted = Some(Interrupted {
-            version: row.version.parse().map_err(|error| wrong(&error))?,
+            version: version.parse().map_err(|error| wrong(&error))?,
             direction: if row.action == "downgrade" { Direction::Down } else { Direction::Up },
             done: row.statement.unwrap_or(0),
             checksum: row

@@ -157,12 +157,14 @@ async fn postgres_transaction(
         message.push(&session.before(step));
         message.push_script(step);
         let mut notes = Vec::new();
+        let mut elapsed = POSTGRES_MILLIS.to_owned();
         if step.notes_query().is_some() {
             message.send(session, index, step).await?;
             notes = session.notes(step).await.map_err(|error| Failure::new(index, error))?;
+            elapsed = millis(start).to_string();
             message = Message::default();
         }
-        message.push(&session.after(step, POSTGRES_MILLIS.to_owned()));
+        message.push(&session.after(step, elapsed));
         if index + 1 == steps.len() {
             message.push("COMMIT");
         }
