@@ -35,10 +35,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             config.http_addr
         )
     })?;
-    announce(listener.local_addr()?);
     let state = Arc::new(http::State::new(config, db));
     let timeout = state.config.shutdown_timeout;
+    // Before anybody hears that the service is there, it must be able to stop in order.
     let stop = shutdown::requested(Arc::clone(&state))?;
+    announce(listener.local_addr()?);
     shutdown::bounded(http::serve(listener, Arc::clone(&state), stop), &state, timeout).await?;
     tracing::info!("stopped");
     Ok(())

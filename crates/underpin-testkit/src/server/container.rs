@@ -2,7 +2,7 @@
 
 use testcontainers::{
     Container, GenericImage, ImageExt as _,
-    core::{IntoContainerPort as _, WaitFor},
+    core::{IntoContainerPort as _, Mount, WaitFor},
     runners::SyncRunner as _,
 };
 
@@ -18,6 +18,8 @@ pub(super) fn start() -> Result<(String, Postgres), String> {
         .with_wait_for(WaitFor::message_on_stdout("PostgreSQL init process complete"))
         .with_wait_for(WaitFor::message_on_stderr("ready to accept connections"))
         .with_env_var("POSTGRES_PASSWORD", "test")
+        // What is thrown away need not reach a disk.
+        .with_mount(Mount::tmpfs_mount("/var/lib/postgresql/data"))
         .with_cmd(["postgres", "-c", "fsync=off", "-c", "max_connections=300"])
         .start()
         .map_err(|error| error.to_string())?;
