@@ -1,7 +1,7 @@
 //! Splits a script into its statements, and says of each what a runner must know.
 //!
 //! A semicolon ends a statement only outside quotes, comments, parentheses and the bodies of
-//! triggers and SQL functions, so the scanner in [`token`] knows those of both dialects.
+//! triggers and SQL functions, so its scanner knows those of both dialects.
 
 use crate::Dialect;
 

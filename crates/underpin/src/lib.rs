@@ -27,6 +27,7 @@ mod transaction;
 pub use underpin_catalog::{
     Catalog, CatalogError, Checksum, Dialect, FindError, Metadata, Migration, Version,
 };
+pub use underpin_db::{Access, Conn, ConnectError, DatabaseUrl, DbError, UrlError};
 
 pub use crate::{
     adopt::AdoptRefused,
