@@ -11,6 +11,7 @@ use crate::exit::Usage;
 const FOLDER_SET: &str = "default";
 
 #[derive(clap::Args)]
+#[command(next_help_heading = "For every command")]
 pub(crate) struct Context {
     /// The database: `sqlite://data/app.db` or `postgres://user@host/name`
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
@@ -19,7 +20,13 @@ pub(crate) struct Context {
     #[arg(long, global = true, value_enum, conflicts_with = "migrations")]
     set: Option<Set>,
     /// A folder of migrations: Diesel's layout, or one such folder per dialect
-    #[arg(long, global = true, value_name = "DIR", env = "UNDERPIN_MIGRATIONS")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "UNDERPIN_MIGRATIONS",
+        hide_env_values = true
+    )]
     migrations: Option<PathBuf>,
     /// Seconds to wait for another runner
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]

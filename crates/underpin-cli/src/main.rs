@@ -8,6 +8,7 @@ mod commands;
 mod context;
 mod exit;
 mod output;
+mod run;
 mod target;
 
 use commands::Cli;

@@ -1,0 +1,46 @@
+//! A run towards a goal: what `upgrade` and `downgrade` share.
+
+use underpin::{Catalog, Goal};
+use underpin_db::DatabaseUrl;
+
+use crate::{
+    context::{Context, PolicyArgs},
+    output::Output,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct RunArgs {
+    /// Say what would be done and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print a script for sqlite3 or psql and change nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "json"])]
+    sql: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+impl RunArgs {
+    /// Goes where `goal` says; `confirm` may still stop a run that changes something.
+    pub(crate) async fn towards(
+        self,
+        context: &Context,
+        out: Output,
+        goal: impl FnOnce(&Catalog) -> anyhow::Result<Goal>,
+        confirm: impl FnOnce(&Goal, &DatabaseUrl) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let url = context.url()?;
+        let catalog = context.catalog(url.dialect())?;
+        let engine = context.engine(&catalog, &url, self.policy)?;
+        let goal = goal(&catalog)?;
+        if self.sql {
+            let script = engine.script(&goal).await?;
+            out.write(&(), |out| out.write_all(script.as_bytes()))
+        } else if self.dry_run {
+            out.report(&engine.dry_run(&goal).await?, true)
+        } else {
+            confirm(&goal, &url)?;
+            out.report(&engine.migrate(&goal).await?, false)
+        }
+    }
+}
