@@ -1,18 +1,20 @@
 //! The one way in: the command line, the service and the tests all run this.
 
+mod preview;
+mod record;
+
 use std::time::Duration;
 
-use underpin_catalog::{Catalog, Migration, Version};
+use underpin_catalog::Catalog;
 use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
 
 use crate::{
     Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Report, Status, Step,
     StepError, StepReport, adopt,
     checkpoint::checkpoint,
-    error::Doing,
     lock::{Lock, jittered},
     plan::{disagreements, out_of_order, pending, plan},
-    session::{Entry, Session},
+    session::Session,
     stepwise, transaction,
 };
 
@@ -181,51 +183,6 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// What [`Engine::migrate`] would do. Changes nothing.
-    pub async fn dry_run(&self, goal: &Goal) -> Result<Report, Error> {
-        let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
-        if absent && goal.direction() == Direction::Up {
-            let history = History::default();
-            let plan = plan(self.catalog, &history, goal, self.options.policy)?;
-            return Ok(self.announce(&plan, None, Grouping::Single, &history));
-        }
-        let mut session = self.session(Access::ReadOnly).await?;
-        let mut history = session.history().await?;
-        let mut adopted = None;
-        let mut grouping = self.options.grouping;
-        if history.is_fresh() && goal.direction() == Direction::Up {
-            adopted = adopt::recognise(&mut session).await?.map(|found| found.announce());
-            match &adopted {
-                Some(adopted) => history = adopt::history_of(self.catalog, &adopted.version),
-                None => grouping = Grouping::Single,
-            }
-        }
-        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
-        Ok(self.announce(&plan, adopted, grouping, &history))
-    }
-
-    fn announce(
-        &self,
-        plan: &Plan<'_>,
-        adopted: Option<crate::Adopted>,
-        grouping: Grouping,
-        history: &History,
-    ) -> Report {
-        let mut after = history.clone();
-        for step in &plan.steps {
-            match step.direction {
-                Direction::Up => after.applied.insert(step.migration.version.clone(), None),
-                Direction::Down => after.applied.remove(&step.migration.version),
-            };
-        }
-        let step = |step: &Step<'_>| StepReport {
-            elapsed_ms: None,
-            ..transaction::report(step, 0, Vec::new())
-        };
-        let single = grouping == Grouping::Single && plan.fits_one_transaction();
-        self.report(adopted, plan.steps.iter().map(step).collect(), single, &after)
-    }
-
     /// Recognises a database without a history, makes it fit a version and stamps that.
     ///
     /// `None` for an empty database, and for one that has a history.
@@ -242,100 +199,6 @@ impl<'a> Engine<'a> {
         let result = result.await;
         lock.release().await;
         result
-    }
-
-    /// What [`Engine::adopt`] would do. Changes nothing.
-    pub async fn adopt_dry_run(&self) -> Result<Option<crate::Adopted>, Error> {
-        let mut session = self.session(Access::ReadOnly).await?;
-        if !session.history().await?.is_fresh() {
-            return Ok(None);
-        }
-        Ok(adopt::recognise(&mut session).await?.map(|found| found.announce()))
-    }
-
-    /// Records the versions up to `version` as applied and later ones as not, and runs no script.
-    ///
-    /// The schema must be what `version` builds, unless `force` is set.
-    pub async fn stamp(&self, version: Option<&Version>, force: bool) -> Result<Status, Error> {
-        let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
-        let result = self.stamp_locked(&mut session, version, force).await;
-        lock.release().await;
-        result
-    }
-
-    async fn stamp_locked(
-        &self,
-        session: &mut Session<'_>,
-        version: Option<&Version>,
-        force: bool,
-    ) -> Result<Status, Error> {
-        let history = session.refresh().await?;
-        if !force {
-            adopt::check_fit(session, version).await?;
-        }
-        let wanted =
-            |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
-        let mut message = vec!["BEGIN".to_owned()];
-        message.extend(session.tables.create());
-        for migration in self.catalog.migrations() {
-            let is = history.applied.contains_key(&migration.version);
-            match (wanted(&migration), is) {
-                (true, false) => message.push(session.tables.claim(&migration.version)),
-                (false, true) => message.push(session.tables.release(&migration.version)),
-                _ => {}
-            }
-            let half =
-                history.interrupted.as_ref().is_some_and(|one| one.version == migration.version);
-            if half || wanted(&migration) != is {
-                message.push(session.record(&Entry::new(migration, "stamp")));
-            }
-        }
-        message.push("COMMIT".to_owned());
-        session.whole(&message).await.doing("stamp")?;
-        Ok(self.judge(&session.refresh().await?))
-    }
-
-    /// Accepts the script of `migration` as it is now, and says why.
-    pub async fn repair(&self, migration: &Migration, reason: &str) -> Result<Status, Error> {
-        let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
-        let result = async {
-            session.refresh().await?;
-            let entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
-            let mut message = vec!["BEGIN".to_owned()];
-            message.extend(session.tables.create());
-            message.push(session.record(&entry));
-            message.push("COMMIT".to_owned());
-            session.whole(&message).await.doing("repair")?;
-            Ok(self.judge(&session.refresh().await?))
-        };
-        let result = result.await;
-        lock.release().await;
-        result
-    }
-
-    /// The script that the database's own client can run to the same end.
-    pub async fn script(&self, goal: &Goal) -> Result<String, Error> {
-        let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
-        if absent {
-            let conn = DatabaseUrl::memory().connect(&self.connect_options(Access::Create)).await?;
-            return self.script_on(Session::new(conn, self.catalog).await?, goal).await;
-        }
-        self.script_on(self.session(Access::ReadOnly).await?, goal).await
-    }
-
-    async fn script_on(&self, mut session: Session<'_>, goal: &Goal) -> Result<String, Error> {
-        let history = session.history().await?;
-        let mut grouping = self.options.grouping;
-        if history.is_fresh() && goal.direction() == Direction::Up {
-            if let Some(found) = adopt::recognise(&mut session).await? {
-                return Err(Error::ScriptNeedsHistory(found.announce().description));
-            }
-            grouping = Grouping::Single;
-        }
-        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
-        Ok(crate::script::render(&session, &plan, grouping))
     }
 
     fn judge(&self, history: &History) -> Status {
@@ -409,19 +272,5 @@ fn announce(report: &StepReport) {
     );
     for note in notes {
         tracing::warn!(target: crate::LOG_TARGET, %version, "{version} {name}: {note}");
-    }
-}
-
-impl Session<'_> {
-    /// Sends statements that make one transaction; rolls back when one of them fails.
-    pub(crate) async fn whole(
-        &mut self,
-        statements: &[String],
-    ) -> Result<(), underpin_db::DbError> {
-        let result = self.conn.batch(&statements.join(";\n")).await;
-        if result.is_err() {
-            self.roll_back().await;
-        }
-        result
     }
 }

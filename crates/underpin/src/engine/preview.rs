@@ -1,0 +1,88 @@
+//! What a run would do, told without doing it.
+
+use underpin_db::{Access, DatabaseUrl};
+
+use super::Engine;
+use crate::{
+    Adopted, Direction, Error, Goal, Grouping, History, Plan, Report, Step, StepReport, adopt,
+    plan::plan, session::Session, transaction,
+};
+
+impl Engine<'_> {
+    /// What [`Engine::migrate`] would do. Changes nothing.
+    pub async fn dry_run(&self, goal: &Goal) -> Result<Report, Error> {
+        let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
+        if absent && goal.direction() == Direction::Up {
+            let history = History::default();
+            let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+            return Ok(self.announce(&plan, None, Grouping::Single, &history));
+        }
+        let mut session = self.session(Access::ReadOnly).await?;
+        let mut history = session.history().await?;
+        let mut adopted = None;
+        let mut grouping = self.options.grouping;
+        if history.is_fresh() && goal.direction() == Direction::Up {
+            adopted = adopt::recognise(&mut session).await?.map(|found| found.announce());
+            match &adopted {
+                Some(adopted) => history = adopt::history_of(self.catalog, &adopted.version),
+                None => grouping = Grouping::Single,
+            }
+        }
+        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        Ok(self.announce(&plan, adopted, grouping, &history))
+    }
+
+    fn announce(
+        &self,
+        plan: &Plan<'_>,
+        adopted: Option<Adopted>,
+        grouping: Grouping,
+        history: &History,
+    ) -> Report {
+        let mut after = history.clone();
+        for step in &plan.steps {
+            match step.direction {
+                Direction::Up => after.applied.insert(step.migration.version.clone(), None),
+                Direction::Down => after.applied.remove(&step.migration.version),
+            };
+        }
+        let step = |step: &Step<'_>| StepReport {
+            elapsed_ms: None,
+            ..transaction::report(step, 0, Vec::new())
+        };
+        let single = grouping == Grouping::Single && plan.fits_one_transaction();
+        self.report(adopted, plan.steps.iter().map(step).collect(), single, &after)
+    }
+
+    /// What [`Engine::adopt`] would do. Changes nothing.
+    pub async fn adopt_dry_run(&self) -> Result<Option<Adopted>, Error> {
+        let mut session = self.session(Access::ReadOnly).await?;
+        if !session.history().await?.is_fresh() {
+            return Ok(None);
+        }
+        Ok(adopt::recognise(&mut session).await?.map(|found| found.announce()))
+    }
+
+    /// The script that the database's own client can run to the same end.
+    pub async fn script(&self, goal: &Goal) -> Result<String, Error> {
+        let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
+        if absent {
+            let conn = DatabaseUrl::memory().connect(&self.connect_options(Access::Create)).await?;
+            return self.script_on(Session::new(conn, self.catalog).await?, goal).await;
+        }
+        self.script_on(self.session(Access::ReadOnly).await?, goal).await
+    }
+
+    async fn script_on(&self, mut session: Session<'_>, goal: &Goal) -> Result<String, Error> {
+        let history = session.history().await?;
+        let mut grouping = self.options.grouping;
+        if history.is_fresh() && goal.direction() == Direction::Up {
+            if let Some(found) = adopt::recognise(&mut session).await? {
+                return Err(Error::ScriptNeedsHistory(found.announce().description));
+            }
+            grouping = Grouping::Single;
+        }
+        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        Ok(crate::script::render(&session, &plan, grouping))
+    }
+}

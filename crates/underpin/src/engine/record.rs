@@ -1,0 +1,89 @@
+//! What is written into the history without running a script.
+
+use underpin_catalog::{Migration, Version};
+use underpin_db::Access;
+
+use super::Engine;
+use crate::{
+    Error, Status, adopt,
+    error::Doing,
+    session::{Entry, Session},
+};
+
+impl Engine<'_> {
+    /// Records the versions up to `version` as applied and later ones as not, and runs no script.
+    ///
+    /// The schema must be what `version` builds, unless `force` is set.
+    pub async fn stamp(&self, version: Option<&Version>, force: bool) -> Result<Status, Error> {
+        let mut session = self.session(Access::ReadWrite).await?;
+        let lock = self.lock(&session).await?;
+        let result = self.stamp_locked(&mut session, version, force).await;
+        lock.release().await;
+        result
+    }
+
+    async fn stamp_locked(
+        &self,
+        session: &mut Session<'_>,
+        version: Option<&Version>,
+        force: bool,
+    ) -> Result<Status, Error> {
+        let history = session.refresh().await?;
+        if !force {
+            adopt::check_fit(session, version).await?;
+        }
+        let wanted =
+            |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
+        let mut message = vec!["BEGIN".to_owned()];
+        message.extend(session.tables.create());
+        for migration in self.catalog.migrations() {
+            let is = history.applied.contains_key(&migration.version);
+            match (wanted(&migration), is) {
+                (true, false) => message.push(session.tables.claim(&migration.version)),
+                (false, true) => message.push(session.tables.release(&migration.version)),
+                _ => {}
+            }
+            let half =
+                history.interrupted.as_ref().is_some_and(|one| one.version == migration.version);
+            if half || wanted(&migration) != is {
+                message.push(session.record(&Entry::new(migration, "stamp")));
+            }
+        }
+        message.push("COMMIT".to_owned());
+        session.whole(&message).await.doing("stamp")?;
+        Ok(self.judge(&session.refresh().await?))
+    }
+
+    /// Accepts the script of `migration` as it is now, and says why.
+    pub async fn repair(&self, migration: &Migration, reason: &str) -> Result<Status, Error> {
+        let mut session = self.session(Access::ReadWrite).await?;
+        let lock = self.lock(&session).await?;
+        let result = async {
+            session.refresh().await?;
+            let entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
+            let mut message = vec!["BEGIN".to_owned()];
+            message.extend(session.tables.create());
+            message.push(session.record(&entry));
+            message.push("COMMIT".to_owned());
+            session.whole(&message).await.doing("repair")?;
+            Ok(self.judge(&session.refresh().await?))
+        };
+        let result = result.await;
+        lock.release().await;
+        result
+    }
+}
+
+impl Session<'_> {
+    /// Sends statements that make one transaction; rolls back when one of them fails.
+    pub(crate) async fn whole(
+        &mut self,
+        statements: &[String],
+    ) -> Result<(), underpin_db::DbError> {
+        let result = self.conn.batch(&statements.join(";\n")).await;
+        if result.is_err() {
+            self.roll_back().await;
+        }
+        result
+    }
+}
