@@ -29,6 +29,9 @@ pub enum CatalogError {
     /// A settings file that cannot be understood.
     #[error("cannot use `{}`: {message}", path.display())]
     Settings { path: PathBuf, message: String },
+    /// A migration beside the folders of the dialects, where nobody would run it.
+    #[error("`{}` is beside the folders of the dialects: move it into each of them", path.display())]
+    Stray { path: PathBuf },
     /// A migration that only one dialect has.
     #[error("`{folder}` is missing for `{dialect}`: write its twin in `{}`", path.display())]
     NoTwin { folder: String, dialect: Dialect, path: PathBuf },

@@ -31,6 +31,7 @@ impl Catalog {
             return Self::new(set, dialect, read_migrations(dir, &folders(dir)?)?);
         };
         let names = folders(&scripts)?;
+        check_strays(dir)?;
         check_twins(dir, dialect, &names)?;
         let adopt = dir.join("adopt");
         let catalog = Self::new(set, dialect, read_migrations(&scripts, &names)?)?;
@@ -64,6 +65,15 @@ fn folders(dir: &Path) -> Result<BTreeSet<String>, CatalogError> {
         }
     }
     Ok(names)
+}
+
+/// Beside the folders of the dialects nobody would run a migration.
+fn check_strays(dir: &Path) -> Result<(), CatalogError> {
+    let strays = folders(dir)?.into_iter().map(|name| dir.join(name));
+    match strays.into_iter().find(|path| path.join("up.sql").exists()) {
+        Some(path) => Err(CatalogError::Stray { path }),
+        None => Ok(()),
+    }
 }
 
 fn check_twins(dir: &Path, dialect: Dialect, names: &BTreeSet<String>) -> Result<(), CatalogError> {

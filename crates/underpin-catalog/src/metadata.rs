@@ -24,6 +24,7 @@ impl Metadata {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     /// Not optional: Diesel takes a missing key for `false`, and nobody means that.
     run_in_transaction: bool,

@@ -129,13 +129,18 @@ impl Current {
 #[derive(Default)]
 struct Body {
     parentheses: usize,
-    /// Open `BEGIN`s and `CASE`s of a trigger's or function's body.
-    blocks: usize,
+    /// Inside a trigger's or function's body.
+    open: bool,
+    /// A statement of the body may begin here, or `END` close it. `begin`, `end` and `atomic` are
+    /// names anywhere else.
+    at_start: bool,
+    /// The last token was `BEGIN`.
+    after_begin: bool,
 }
 
 impl Body {
     fn is_outside(&self) -> bool {
-        self.parentheses == 0 && self.blocks == 0
+        self.parentheses == 0 && !self.open
     }
 
     fn push(&mut self, token: &Token, word: Option<&str>, before: &[String], dialect: Dialect) {
@@ -145,26 +150,26 @@ impl Body {
             What::Close => self.parentheses = self.parentheses.saturating_sub(1),
             _ => {}
         }
-        match word {
-            Some("BEGIN") if self.blocks == 0 && dialect == Dialect::Sqlite => {
-                self.blocks = usize::from(is_trigger(before));
-            }
-            Some("ATOMIC")
-                if self.blocks == 0 && before.first().is_some_and(|word| word == "CREATE") =>
-            {
-                self.blocks = 1;
-            }
-            Some("CASE" | "BEGIN") if self.blocks > 0 => self.blocks += 1,
-            Some("END") => self.blocks = self.blocks.saturating_sub(1),
-            _ => {}
-        }
+        let opens = !self.open
+            && match dialect {
+                Dialect::Sqlite => word == Some("BEGIN") && is_trigger(before),
+                Dialect::Postgres => {
+                    word == Some("ATOMIC")
+                        && self.after_begin
+                        && before.first().is_some_and(|word| word == "CREATE")
+                }
+            };
+        let closes = self.at_start && word == Some("END");
+        self.open = opens || self.open && !closes;
+        self.at_start = self.open && (opens || token.what == What::Semicolon);
+        self.after_begin = word == Some("BEGIN");
     }
 }
 
 /// `CREATE [TEMP|TEMPORARY] TRIGGER`.
 fn is_trigger(words: &[String]) -> bool {
-    words.first().is_some_and(|word| word == "CREATE")
-        && words.iter().take(3).any(|word| word == "TRIGGER")
+    let words: Vec<_> = words.iter().take(3).map(String::as_str).collect();
+    matches!(words[..], ["CREATE", "TRIGGER", ..] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER"])
 }
 
 /// Line numbers of ascending offsets.

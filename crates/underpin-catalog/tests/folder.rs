@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use proptest::prelude::*;
 use rstest::rstest;
 use tempfile::TempDir;
-use underpin_catalog::{Catalog, CatalogError, Dialect};
+use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Metadata};
 
 /// A folder with these files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -63,6 +63,108 @@ fn a_folder_per_dialect_gives_each_its_own_scripts() {
     }
 }
 
+#[test]
+fn what_is_no_folder_of_a_migration_is_left_alone() {
+    let dir = folder(&[
+        ("sqlite/1_a/up.sql", ""),
+        ("sqlite/1_a/notes.txt", "read by nobody"),
+        ("sqlite/1_a/old/up.sql", "SELECT 'old'"),
+        ("sqlite/2_b.sql", "a file, not a folder"),
+        ("sqlite/.draft/up.sql", ""),
+        ("postgres/1_a/up.sql", ""),
+        ("README.md", ""),
+    ]);
+
+    assert_eq!(versions(&read(dir.path()).unwrap()), ["1"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_is_a_folder() {
+    let elsewhere = folder(&[("kept/up.sql", "SELECT 1")]);
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("kept"), dir.path().join("1_a")).unwrap();
+
+    assert_eq!(read(dir.path()).unwrap().migrations()[0].up, "SELECT 1");
+}
+
+#[test]
+fn the_way_a_script_was_saved_does_not_change_its_checksum() {
+    let dir = folder(&[
+        ("1_unix/up.sql", "SELECT 1;\nSELECT 2;\n"),
+        ("2_windows/up.sql", "\u{feff}SELECT 1;\r\nSELECT 2;\r\n"),
+        ("3_edited/up.sql", "SELECT 1;\nSELECT 3;\n"),
+    ]);
+    let catalog = read(dir.path()).unwrap();
+
+    let [unix, windows, edited] = catalog.migrations() else { panic!("{catalog:?}") };
+
+    assert_eq!(unix.checksum, Checksum::of("SELECT 1;\nSELECT 2;"));
+    assert_eq!(windows.checksum, unix.checksum);
+    assert_ne!(edited.checksum, unix.checksum);
+}
+
+#[test]
+fn settings_are_read_and_have_defaults() {
+    let dir = folder(&[
+        ("1_none/up.sql", ""),
+        ("2_outside/up.sql", ""),
+        ("2_outside/metadata.toml", "\u{feff}run_in_transaction = false\r\n"),
+        ("3_rebuild/up.sql", ""),
+        (
+            "3_rebuild/metadata.toml",
+            "run_in_transaction = true\n[underpin]\nforeign_keys = false\nnotes = 'SELECT 1'",
+        ),
+    ]);
+    let catalog = read(dir.path()).unwrap();
+
+    let metadata: Vec<_> = catalog.migrations().iter().map(|one| one.metadata.clone()).collect();
+
+    let outside = Metadata { run_in_transaction: false, ..Metadata::DEFAULT };
+    let notes = Some("SELECT 1".into());
+    let rebuild = Metadata { foreign_keys: false, notes, ..Metadata::DEFAULT };
+    assert_eq!(metadata, [Metadata::DEFAULT, outside, rebuild]);
+}
+
+#[test]
+fn a_way_back_is_read_when_it_is_asked_for() {
+    let dir = folder(&[("1_a/up.sql", ""), ("2_b/up.sql", ""), ("2_b/down.sql/x", "")]);
+    let catalog = read(dir.path()).unwrap();
+    let [later, unreadable] = catalog.migrations() else { panic!("{catalog:?}") };
+    assert_eq!(later.down().unwrap(), None);
+
+    fs::write(dir.path().join("1_a/down.sql"), "SELECT -1").unwrap();
+
+    assert_eq!(later.down().unwrap().as_deref(), Some("SELECT -1"));
+    let path = dir.path().join("2_b/down.sql");
+    let error = unreadable.down().unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot read `{}`", path.display()));
+}
+
+/// So many that several threads read them.
+#[test]
+fn of_hundreds_of_folders_the_first_that_is_wrong_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..350 {
+        let path = dir.path().join(format!("{number:03}_m"));
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("up.sql"), format!("SELECT {number}")).unwrap();
+    }
+
+    let catalog = read(dir.path()).unwrap();
+    for number in [130, 340] {
+        fs::remove_file(dir.path().join(format!("{number}_m/up.sql"))).unwrap();
+    }
+    let error = read(dir.path()).unwrap_err();
+
+    let ups: Vec<_> = catalog.migrations().iter().map(|one| one.up.to_string()).collect();
+    assert_eq!(ups, (0..350).map(|number| format!("SELECT {number}")).collect::<Vec<_>>());
+    assert!(
+        matches!(&error, CatalogError::NoScript { path } if path.ends_with("130_m")),
+        "{error}"
+    );
+}
+
 #[rstest]
 #[case::two_of_one_version(
     &[("1_a/up.sql", ""), ("1_b/up.sql", "")],
@@ -79,6 +181,15 @@ fn a_folder_per_dialect_gives_each_its_own_scripts() {
     "expected a folder `<version>_<name>`"
 )]
 #[case::no_script(&[("1_a/down.sql", "")], "no `up.sql` in `DIR/1_a`: write one, or remove the folder")]
+#[case::a_script_that_is_a_folder(&[("1_a/up.sql/x", "")], "cannot read `DIR/1_a/up.sql`")]
+#[case::settings_that_are_a_folder(
+    &[("1_a/up.sql", ""), ("1_a/metadata.toml/x", "")],
+    "cannot read `DIR/1_a/metadata.toml`"
+)]
+#[case::no_script_for_a_dialect(
+    &[("sqlite/1_a/down.sql", ""), ("postgres/1_a/up.sql", "")],
+    "no `up.sql` in `DIR/sqlite/1_a`: write one, or remove the folder"
+)]
 #[case::a_missing_twin(
     &[("sqlite/1_a/up.sql", ""), ("sqlite/2_b/up.sql", ""), ("postgres/1_a/up.sql", "")],
     "`2_b` is missing for `postgres`: write its twin in `DIR/postgres`"
@@ -91,11 +202,47 @@ fn a_folder_per_dialect_gives_each_its_own_scripts() {
 #[case::no_toml(&[("1_a/up.sql", ""), ("1_a/metadata.toml", "= nonsense")], "cannot use `DIR/1_a/metadata.toml`")]
 #[case::a_key_less(
     &[("1_a/up.sql", ""), ("1_a/metadata.toml", "[underpin]\nforeign_keys = false")],
-    "run_in_transaction"
+    "cannot use `DIR/1_a/metadata.toml`: missing field `run_in_transaction`"
 )]
 #[case::a_key_more(
     &[("1_a/up.sql", ""), ("1_a/metadata.toml", "run_in_transaction = true\n[underpin]\nforeign_key = false")],
-    "foreign_key"
+    "cannot use `DIR/1_a/metadata.toml`: unknown field `foreign_key`"
+)]
+#[case::a_value_of_another_kind(
+    &[("1_a/up.sql", ""), ("1_a/metadata.toml", "run_in_transaction = 'yes'")],
+    "cannot use `DIR/1_a/metadata.toml`: invalid type"
+)]
+#[case::a_rebuild_outside_a_transaction(
+    &[("1_a/up.sql", ""), ("1_a/metadata.toml", "run_in_transaction = false\n[underpin]\nforeign_keys = false")],
+    "cannot use `DIR/1_a/metadata.toml`: `foreign_keys = false` needs `run_in_transaction = true`"
+)]
+#[case::a_revision_that_leads_nowhere(
+    &[("sqlite/1_a/up.sql", ""), ("adopt/adopt.toml", "[alembic]\nabc = '9'")],
+    "alembic revision `abc` claims version `9`, which the set does not have"
+)]
+#[case::revisions_that_are_no_table(
+    &[("sqlite/1_a/up.sql", ""), ("adopt/adopt.toml", "alembic = 1")],
+    "cannot use `DIR/adopt/adopt.toml`"
+)]
+#[case::a_shape_without_settings(
+    &[("sqlite/1_a/up.sql", ""), ("adopt/sqlite/old/up.sql", "")],
+    "cannot read `DIR/adopt/sqlite/old/shape.toml`"
+)]
+#[case::a_shape_with_a_key_less(
+    &[("sqlite/1_a/up.sql", ""), ("adopt/sqlite/old/shape.toml", "version = '1'")],
+    "cannot use `DIR/adopt/sqlite/old/shape.toml`: missing field `description`"
+)]
+#[case::a_shape_that_leads_nowhere(
+    &[("sqlite/1_a/up.sql", ""), ("adopt/sqlite/old/shape.toml", "description = 'old'\nversion = '9'")],
+    "shape `old` leads to version `9`, which the set does not have"
+)]
+#[case::a_key_in_the_wrong_place(
+    &[("1_a/up.sql", ""), ("1_a/metadata.toml", "run_in_transaction = true\nforeign_keys = false")],
+    "unknown field `foreign_keys`"
+)]
+#[case::a_migration_beside_the_dialects(
+    &[("sqlite/1_a/up.sql", ""), ("2_b/up.sql", "")],
+    "`DIR/2_b` is beside the folders of the dialects: move it into each of them"
 )]
 fn what_cannot_be_used_is_named(#[case] files: &[(&str, &str)], #[case] expected: &str) {
     let dir = folder(files);
@@ -104,6 +251,24 @@ fn what_cannot_be_used_is_named(#[case] files: &[(&str, &str)], #[case] expected
 
     let error = error.replace(&dir.path().display().to_string(), "DIR");
     assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn a_missing_twin_is_named_whichever_dialect_is_read() {
+    let dir = folder(&[
+        ("sqlite/1_a/up.sql", ""),
+        ("sqlite/2_b/up.sql", ""),
+        ("postgres/1_a/up.sql", ""),
+        ("postgres/.2_b/up.sql", ""),
+    ]);
+    let twin = dir.path().join("postgres");
+    let expected =
+        format!("`2_b` is missing for `postgres`: write its twin in `{}`", twin.display());
+
+    for dialect in Dialect::ALL {
+        let error = Catalog::read(dir.path(), "test", dialect).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[test]
@@ -134,15 +299,21 @@ proptest! {
         shuffled.sort_by_key(|number| u64::from(*number).wrapping_mul(salt | 1));
         let dir = tempfile::tempdir().unwrap();
         for number in shuffled {
-            let path = dir.path().join(format!("{number:06}_m"));
+            // A dash comes before every digit, so the folders' names sort in another way.
+            let dash = if number % 3 == 0 { "-" } else { "" };
+            let text = format!("{number:06}");
+            let path = dir.path().join(format!("{}{dash}{}_m", &text[..4], &text[4..]));
             fs::create_dir(&path).unwrap();
-            fs::write(path.join("up.sql"), "").unwrap();
+            fs::write(path.join("up.sql"), text).unwrap();
         }
 
         let catalog = read(dir.path()).unwrap();
 
         let expected: BTreeSet<_> = numbers.iter().map(|number| format!("{number:06}")).collect();
-        prop_assert_eq!(versions(&catalog), expected.iter().map(String::as_str).collect::<Vec<_>>());
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        prop_assert_eq!(versions(&catalog), expected.clone());
+        let scripts: Vec<_> = catalog.migrations().iter().map(|one| &*one.up).collect();
+        prop_assert_eq!(scripts, expected);
     }
 
     #[test]

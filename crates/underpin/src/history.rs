@@ -5,7 +5,7 @@
 //! `underpin_history` is ours and append-only: what ran, when, how long, by whom, with which
 //! script. The newest row of a version there tells its checksum, or that it was interrupted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use serde::{Deserialize, Serialize};
 use underpin_catalog::{Catalog, Checksum, Dialect, Version};
@@ -70,7 +70,13 @@ impl Interrupted {
 
     /// The rest of a script means nothing when the script is another one now.
     pub(crate) fn edited(&self, catalog: &Catalog) -> Option<Refusal> {
-        let (now, began) = (catalog.get(&self.version)?.checksum, self.checksum?);
+        let migration = catalog.get(&self.version)?;
+        let now = match self.direction {
+            Direction::Up => migration.checksum,
+            // A `down.sql` that cannot be read is refused when it is to run.
+            Direction::Down => Checksum::of(&migration.down().ok()??),
+        };
+        let began = self.checksum?;
         (now != began).then(|| Refusal::Diverged {
             version: self.version.clone(),
             applied: began,
@@ -102,7 +108,8 @@ pub struct Record {
     pub name: String,
     /// `upgrade`, `downgrade`, `stamp`, `adopt` or `repair`.
     pub action: String,
-    /// SHA-256 of the normalised `up.sql`.
+    /// SHA-256 of the normalised `up.sql`; of the script itself while one outside a transaction is
+    /// under way.
     pub checksum: Option<String>,
     /// UTC, by the database's clock: `2026-11-21T09:30:00Z`.
     #[serde(alias = "moment")]
@@ -144,16 +151,33 @@ struct Found {
 #[derive(Default)]
 struct Rows {
     applied: Vec<String>,
-    /// The newest row of our table for each set and version.
-    latest: BTreeMap<(String, String), Latest>,
+    /// By set and version.
+    ours: BTreeMap<(String, String), Ours>,
 }
 
-struct Latest {
+/// What our table says of one version.
+struct Ours {
+    latest: Row,
+    /// Of the newest row that is done: the `up.sql` that made the version what it is.
+    checksum: Option<(u64, String)>,
+}
+
+struct Row {
     id: u64,
     action: String,
     checksum: Option<String>,
     outcome: String,
     statement: Option<usize>,
+}
+
+impl Row {
+    fn is_running(&self) -> bool {
+        self.outcome == "running"
+    }
+
+    fn done(&self) -> Option<(u64, String)> {
+        if self.is_running() { None } else { Some((self.id, self.checksum.clone()?)) }
+    }
 }
 
 /// Parts the fields of a row of ours, of which the set comes last: it may be any text.
@@ -171,7 +195,7 @@ impl Rows {
                 continue;
             };
             let optional = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-            let row = Latest {
+            let row = Row {
                 id: first.parse().ok()?,
                 action: fields.next()?.to_owned(),
                 checksum: optional(fields.next()?),
@@ -179,8 +203,18 @@ impl Rows {
                 statement: optional(fields.next()?).map(|text| text.parse()).transpose().ok()?,
             };
             let key = (fields.next()?.to_owned(), version.to_owned());
-            if rows.latest.get(&key).is_none_or(|known| known.id < row.id) {
-                rows.latest.insert(key, row);
+            let checksum = row.done();
+            match rows.ours.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(Ours { latest: row, checksum });
+                }
+                Entry::Occupied(mut entry) => {
+                    let ours = entry.get_mut();
+                    ours.checksum = ours.checksum.take().max(checksum);
+                    if ours.latest.id < row.id {
+                        ours.latest = row;
+                    }
+                }
             }
         }
         Some(rows)
@@ -399,7 +433,7 @@ fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
     let wrong = |error: &dyn std::fmt::Display| Error::History(error.to_string());
     let mut ours = BTreeMap::new();
     let mut others = std::collections::BTreeSet::new();
-    for ((set, version), row) in rows.latest {
+    for ((set, version), row) in rows.ours {
         if set == catalog.set() {
             ours.insert(version, row);
         } else {
@@ -413,11 +447,15 @@ fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
         if foreign && catalog.get(&version).is_none() {
             continue;
         }
-        let checksum = ours.get(&text).and_then(|row| row.checksum.as_deref());
-        let checksum = checksum.map(str::parse).transpose().map_err(|error| wrong(&error))?;
+        let checksum = ours.get(&text).and_then(|row| row.checksum.as_ref());
+        let checksum = checksum.map(|(_, text)| text);
+        let checksum =
+            checksum.map(|text| text.parse()).transpose().map_err(|error| wrong(&error))?;
         history.applied.insert(version, checksum);
     }
-    if let Some((version, row)) = ours.into_iter().find(|(_, row)| row.outcome == "running") {
+    if let Some((version, Ours { latest: row, .. })) =
+        ours.into_iter().find(|(_, row)| row.latest.is_running())
+    {
         history.interrupted = Some(Interrupted {
             version: version.parse().map_err(|error| wrong(&error))?,
             direction: if row.action == "downgrade" { Direction::Down } else { Direction::Up },

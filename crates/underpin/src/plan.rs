@@ -126,7 +126,7 @@ pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Ve
     }
     if let Some(interrupted) = &history.interrupted {
         refusals.extend(interrupted.edited(catalog));
-        if !policy.resume {
+        if !policy.resume || catalog.get(&interrupted.version).is_none() {
             refusals.push(interrupted.refusal());
         }
     }

@@ -4,11 +4,7 @@ use std::fmt::Write as _;
 
 use underpin_catalog::Dialect;
 
-use crate::{
-    Grouping, Plan, Step,
-    session::{Entry, Session},
-    transaction::statements,
-};
+use crate::{Grouping, Plan, Step, session::Session, transaction::statements};
 
 /// A script that `sqlite3` or `psql` runs to the same end, history rows included.
 pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping) -> String {
@@ -75,20 +71,15 @@ impl Writer<'_, '_> {
         let skipped = step.resumed.unwrap_or(0);
         for (number, statement) in statements(step).iter().enumerate().skip(skipped) {
             if number == 0 {
-                self.push(&self.progress(step, 0));
+                self.push(&self.session.progress(step, 0));
             }
             self.push(statement.text);
-            self.push(&self.progress(step, number + 1));
+            self.push(&self.session.progress(step, number + 1));
         }
         self.push("BEGIN");
         self.push(&self.session.before(step));
         self.push(&self.session.after(step, "NULL".to_owned()));
         self.push("COMMIT");
-    }
-
-    fn progress(&self, step: &Step<'_>, done: usize) -> String {
-        let entry = Entry::new(step.migration, step.direction.action());
-        self.session.record(&Entry { running: Some(done), ..entry })
     }
 
     fn title(&mut self, step: &Step<'_>) {

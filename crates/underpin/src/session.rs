@@ -1,6 +1,6 @@
 //! One connection at work: where its history is, and the SQL around a script.
 
-use underpin_catalog::{Catalog, Migration};
+use underpin_catalog::{Catalog, Checksum, Migration};
 use underpin_db::Conn;
 
 use crate::{Direction, Error, History, Step, history::Tables, identity::Identity, sql::literal};
@@ -22,11 +22,20 @@ pub(crate) struct Entry<'a> {
     /// Of a script outside a transaction that goes on: statements done.
     pub(crate) running: Option<usize>,
     pub(crate) reason: Option<&'a str>,
+    /// Of `up.sql`; of the script itself while one outside a transaction goes on.
+    pub(crate) checksum: Checksum,
 }
 
 impl<'a> Entry<'a> {
     pub(crate) fn new(migration: &'a Migration, action: &'static str) -> Self {
-        Self { migration, action, duration: "NULL".to_owned(), running: None, reason: None }
+        Self {
+            migration,
+            action,
+            duration: "NULL".to_owned(),
+            running: None,
+            reason: None,
+            checksum: migration.checksum,
+        }
     }
 }
 
@@ -59,16 +68,25 @@ impl<'a> Session<'a> {
         self.record(&Entry { duration, ..Entry::new(step.migration, step.direction.action()) })
     }
 
+    /// The statement that records how far a script outside a transaction came.
+    pub(crate) fn progress(&self, step: &Step<'_>, done: usize) -> String {
+        self.record(&Entry {
+            running: Some(done),
+            checksum: Checksum::of(&step.script),
+            ..Entry::new(step.migration, step.direction.action())
+        })
+    }
+
     /// The statement that appends a row to the history.
     pub(crate) fn record(&self, entry: &Entry<'_>) -> String {
-        let Entry { migration, action, duration, running, reason } = entry;
+        let Entry { migration, action, duration, running, reason, checksum } = entry;
         let number = |number: usize| number.to_string();
         self.tables.append(&[
             ("set_name", literal(self.catalog.set())),
             ("version", literal(migration.version.as_str())),
             ("name", literal(&migration.name)),
             ("action", literal(action)),
-            ("checksum", literal(&migration.checksum.to_string())),
+            ("checksum", literal(&checksum.to_string())),
             ("duration_ms", duration.clone()),
             ("actor", literal(&self.identity.actor)),
             ("host", literal(&self.identity.host)),

@@ -13,7 +13,7 @@ use underpin_db::DbError;
 use crate::{
     Left, Place, Step, StepError, StepReport,
     checkpoint::checkpoint,
-    session::{Entry, Session},
+    session::Session,
     sql::literal,
     transaction::{millis, place, report, statements},
 };
@@ -46,9 +46,7 @@ pub(crate) async fn run(
             return Err(failed(Some(place(number, statement)), done, error));
         }
         done = number + 1;
-        let entry =
-            Entry { running: Some(done), ..Entry::new(step.migration, step.direction.action()) };
-        let progress = session.record(&entry);
+        let progress = session.progress(step, done);
         session.conn.batch(&progress).await.map_err(|error| failed(None, done, error))?;
         checkpoint();
     }
@@ -63,10 +61,9 @@ pub(crate) async fn run(
 
 /// Records that the script begins, so that a crash in its first statement is seen.
 async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<(), DbError> {
-    let entry = Entry { running: Some(0), ..Entry::new(step.migration, step.direction.action()) };
     let mut message = vec!["BEGIN".to_owned()];
     message.extend(session.tables.create());
-    message.push(session.record(&entry));
+    message.push(session.progress(step, 0));
     message.push("COMMIT".to_owned());
     session.conn.batch(&message.join(";\n")).await?;
     checkpoint();

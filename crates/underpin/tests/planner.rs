@@ -52,7 +52,12 @@ fn history(applied: impl IntoIterator<Item = u32>) -> History {
 }
 
 fn interrupted(number: u32, direction: Direction, done: usize) -> Interrupted {
-    let checksum = Some(reversible(number).checksum);
+    let migration = reversible(number);
+    let checksum = match direction {
+        Direction::Up => migration.checksum,
+        Direction::Down => Checksum::of(&migration.down().unwrap().unwrap()),
+    };
+    let checksum = Some(checksum);
     Interrupted { version: version(number), direction, done, checksum }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn of(words: &[String], text: &str, dialect: Dialect) -> Kind {
         return Kind::TransactionControl;
     }
     match dialect {
-        Dialect::Sqlite => sqlite(first, &words, text),
+        Dialect::Sqlite => sqlite(first, text),
         Dialect::Postgres => postgres(first, second, &words, text),
     }
 }
@@ -41,16 +41,23 @@ fn is_transaction_control(first: &str, second: &str) -> bool {
     }
 }
 
-fn sqlite(first: &str, words: &[&str], text: &str) -> Kind {
-    let sets = text.contains('=') || text.contains('(');
-    match first {
-        "VACUUM" | "ATTACH" | "DETACH" => Kind::NotInTransaction,
-        "PRAGMA" if sets && words.contains(&"FOREIGN_KEYS") => Kind::ForeignKeysPragma,
-        "PRAGMA" if sets && (words.contains(&"JOURNAL_MODE") || words.contains(&"SYNCHRONOUS")) => {
+fn sqlite(first: &str, text: &str) -> Kind {
+    match (first, pragma_that_is_set(text).as_str()) {
+        ("PRAGMA", "FOREIGN_KEYS") => Kind::ForeignKeysPragma,
+        ("PRAGMA", "JOURNAL_MODE" | "SYNCHRONOUS") | ("VACUUM" | "ATTACH" | "DETACH", _) => {
             Kind::NotInTransaction
         }
         _ => Kind::Other,
     }
+}
+
+/// The name in `PRAGMA [schema.]name = value` or `PRAGMA [schema.]name(value)`, in upper case and
+/// without quotes. Empty for any other statement.
+fn pragma_that_is_set(text: &str) -> String {
+    let Some((name, _)) = text.split_once(['=', '(']) else { return String::new() };
+    let name = name.get("PRAGMA".len()..).unwrap_or_default();
+    let name = name.rsplit('.').next().unwrap_or_default();
+    name.trim().trim_matches(['"', '`', '\'', '[', ']']).to_uppercase()
 }
 
 fn postgres(first: &str, second: &str, words: &[&str], text: &str) -> Kind {

@@ -56,14 +56,18 @@ impl<'a> Tokens<'a> {
             '(' => (one, What::Open),
             ')' => (one, What::Close),
             '\0' => return Err("a NUL character: the rest of the script"),
-            '-' if rest.starts_with("--") => (rest.find('\n').unwrap_or(rest.len()), What::Blank),
+            // PostgreSQL ends a line at a lone carriage return as well.
+            '-' if rest.starts_with("--") => {
+                let ends = |c| c == '\n' || (postgres && c == '\r');
+                (rest.find(ends).unwrap_or(rest.len()), What::Blank)
+            }
             '/' if rest.starts_with("/*") => (self.comment(rest)?, What::Blank),
             '\'' => (quoted(rest, '\'', false).ok_or("a string")?, What::Quoted),
             '"' => (quoted(rest, '"', false).ok_or("a quoted name")?, What::Quoted),
             '`' if !postgres => (quoted(rest, '`', false).ok_or("a quoted name")?, What::Quoted),
             '[' if !postgres => (rest.find(']').ok_or("a quoted name")? + 1, What::Quoted),
             'e' | 'E' if postgres && rest[1..].starts_with('\'') => {
-                (1 + quoted(&rest[1..], '\'', true).ok_or("a string")?, What::Quoted)
+                (1 + escaped(&rest[1..]).ok_or("a string")?, What::Quoted)
             }
             '$' if postgres => match dollar_tag(rest) {
                 Some(tag) => {
@@ -144,6 +148,20 @@ fn quoted(rest: &str, quote: char, escapes: bool) -> Option<usize> {
         }
     }
     None
+}
+
+/// The length of a string with escapes, which goes on in the next line when that begins with a
+/// quote: <https://www.postgresql.org/docs/16/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS>.
+fn escaped(rest: &str) -> Option<usize> {
+    let mut end = quoted(rest, '\'', true)?;
+    loop {
+        let blank = length(&rest[end..], char::is_whitespace);
+        let next = end + blank;
+        if !rest[end..next].contains(['\n', '\r']) || !rest[next..].starts_with('\'') {
+            return Some(end);
+        }
+        end = next + quoted(&rest[next..], '\'', true)?;
+    }
 }
 
 /// `$$` or `$tag$` at the front of `rest`; a parameter (`$1`) is none.

@@ -83,18 +83,18 @@ fn a_migration_without_a_down_script_is_not_taken_back(#[case] dialect: Dialect)
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
-fn a_thousand_migrations_are_no_different(#[case] dialect: Dialect) {
+fn three_hundred_migrations_are_no_different(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
-    let catalog = tables(dialect, 1000);
+    let catalog = tables(dialect, 300);
 
     let report = migrate(&db, &catalog, &Goal::Head).unwrap();
 
-    assert_eq!(report.steps.len(), 1000);
+    assert_eq!(report.steps.len(), 300);
     let status = with_engine(&db, &catalog, Options::default(), async |engine| {
         engine.status().await.unwrap()
     });
     assert!(status.is_current());
-    assert_eq!(own_tables(&db).len(), 1000);
+    assert_eq!(own_tables(&db).len(), 300);
 }
 
 /// A script of nothing but comments is recorded like any other.

@@ -6,7 +6,6 @@ mod concurrent;
 mod diesel;
 mod goals;
 mod history;
-mod planner;
 mod rebuild;
 mod stepwise;
 mod transaction;

@@ -87,6 +87,24 @@ fn a_script_that_was_edited_since_is_not_resumed(#[case] dialect: Dialect) {
     assert_eq!(own_tables(&db), ["a", "t1"]);
 }
 
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_edited_way_back_is_not_resumed(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let up = "CREATE TABLE a (id INTEGER); CREATE TABLE b (id INTEGER)";
+    let first = catalog(dialect, vec![outside(1, up, "DROP TABLE b; DROP TABLE missing")]);
+    migrate(&db, &first, &Goal::Head).unwrap();
+    migrate(&db, &first, &Goal::Base).unwrap_err();
+    let edited = catalog(dialect, vec![outside(1, up, "DROP TABLE missing; DROP TABLE a")]);
+
+    let error = resume(&db, &edited, &Goal::Base).unwrap_err();
+
+    let Error::Refused(refused) = error else { panic!("{error:?}") };
+    assert!(matches!(&refused.0[..], [Refusal::Diverged { .. }]), "{refused}");
+    assert_eq!(own_tables(&db), ["a"]);
+}
+
 /// A concurrent build that fails leaves an index that no query uses, and `IF NOT EXISTS` would
 /// take it for the real one.
 #[test]
