@@ -26,7 +26,7 @@ pub(crate) struct Cli {
     context: Context,
     /// Print one JSON document
     #[arg(long, global = true)]
-    json: bool,
+    pub(crate) json: bool,
     /// Log what is done to standard error; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
@@ -80,7 +80,7 @@ impl Cli {
 fn log(verbose: u8, quiet: bool) {
     let filter = match (quiet, verbose) {
         (true, _) => "off",
-        (false, 0) => "warn,underpin::migration=off",
+        (false, 0) => "warn,underpin::migration=off,underpin::migration::lock=warn",
         (false, 1) => "info",
         (false, _) => "trace",
     };

@@ -10,11 +10,17 @@ use underpin_db::UrlError;
 #[error("{0}")]
 pub(crate) struct Usage(pub(crate) String);
 
-/// Says on standard error what went wrong, with its causes, and gives the exit code.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    // Nobody is left to tell when standard error is closed.
-    drop(writeln!(std::io::stderr(), "error: {}", exit::explain(error.as_ref())));
-    ExitCode::from(code(error))
+/// Says what went wrong, with its causes, and gives the exit code: to people on standard error, and
+/// with `--json` as the one document on standard output as well.
+pub(crate) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
+    let (text, code) = (exit::explain(error.as_ref()), code(error));
+    // Nobody is left to tell when the other end is closed.
+    if json {
+        let document = serde_json::json!({ "error": text, "exit": code });
+        drop(writeln!(std::io::stdout(), "{document:#}"));
+    }
+    drop(writeln!(std::io::stderr(), "error: {text}"));
+    ExitCode::from(code)
 }
 
 fn code(error: &anyhow::Error) -> u8 {

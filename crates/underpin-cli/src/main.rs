@@ -17,10 +17,8 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = failpoints();
     let cli = Cli::parse();
-    match cli.run() {
-        Ok(code) => code,
-        Err(error) => exit::report(&error),
-    }
+    let json = cli.json;
+    cli.run().unwrap_or_else(|error| exit::report(&error, json))
 }
 
 /// Dies as a killed process does where `FAILPOINTS` says so.

@@ -21,13 +21,13 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Goes where `goal` says; `confirm` may still stop a run that changes something.
+    /// Goes where `goal` says. `confirm` may still stop a run that leaves nothing applied.
     pub(crate) async fn towards(
         self,
         context: &Context,
         out: Output,
         goal: impl FnOnce(&Catalog) -> anyhow::Result<Goal>,
-        confirm: impl FnOnce(&Goal, &DatabaseUrl) -> anyhow::Result<()>,
+        confirm: Option<fn(&DatabaseUrl) -> anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let url = context.url()?;
         let catalog = context.catalog(url.dialect())?;
@@ -39,7 +39,12 @@ impl RunArgs {
         } else if self.dry_run {
             out.report(&engine.dry_run(&goal).await?, true)
         } else {
-            confirm(&goal, &url)?;
+            if let Some(confirm) = confirm {
+                let plan = engine.dry_run(&goal).await?;
+                if plan.head.is_none() && !plan.steps.is_empty() {
+                    confirm(&url)?;
+                }
+            }
             out.report(&engine.migrate(&goal).await?, false)
         }
     }

@@ -31,6 +31,15 @@ impl Conn {
         }
     }
 
+    /// Whether the connection is known to be lost.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(client) => client.is_closed(),
+        }
+    }
+
     /// Runs one or many statements; on PostgreSQL they travel together.
     pub async fn batch(&mut self, statements: &str) -> Result<(), DbError> {
         match self {

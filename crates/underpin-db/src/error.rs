@@ -27,6 +27,12 @@ pub enum ConnectError {
     /// A TLS setting that cannot work.
     #[error("cannot use TLS: {0}")]
     Tls(String),
+    /// The server wants a password and nobody gave one.
+    #[error(
+        "PostgreSQL at {target} asks for a password: give it in the URL, in `PGPASSWORD` or in the \
+         password file"
+    )]
+    NoPassword { target: String },
     /// The server could not be reached.
     #[error("cannot reach PostgreSQL at {target}: {reason}: is it running there?")]
     Unreachable { target: String, reason: String },

@@ -43,6 +43,7 @@ pub(crate) struct Server {
 impl Server {
     /// Reads a URL that begins with `postgres:`. The error is a sentence without the password.
     pub(crate) fn parse(url: &str, environment: &Environment<'_>) -> Result<Self, String> {
+        check_at_signs(url)?;
         let (url, settings) = take_settings(url, &["sslmode", "sslrootcert", "passfile"]);
         let [mode, root, passfile] = settings;
         let ports = ports(environment)?;
@@ -84,6 +85,20 @@ impl Server {
             set("lock_timeout", timeout);
         }
         config.options(settings.trim_start());
+        // The driver's own time-out ends when the network connection stands.
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
+        let limit = config.get_connect_timeout().map(|limit| *limit * hosts);
+        let connect = self.start(&config);
+        match limit {
+            None => connect.await,
+            Some(limit) => tokio::time::timeout(limit, connect).await.unwrap_or_else(|_| {
+                let reason = format!("no answer in {} s", limit.as_secs());
+                Err(ConnectError::Unreachable { target: self.describe(), reason })
+            }),
+        }
+    }
+
+    async fn start(&self, config: &Config) -> Result<Client, ConnectError> {
         if self.tls.mode == Mode::Disable || self.is_local() {
             let (client, connection) =
                 config.connect(NoTls).await.map_err(|error| self.explain(error))?;
@@ -106,7 +121,15 @@ impl Server {
         if error.as_db_error().is_some() {
             return ConnectError::Refused { target, source: error.into() };
         }
-        ConnectError::Unreachable { target, reason: with_causes(&error) }
+        let reason = with_causes(&error);
+        // The driver has no kinds for these.
+        if reason.contains("password missing") {
+            return ConnectError::NoPassword { target };
+        }
+        if reason.contains("certificate") || reason.contains("TLS") {
+            return ConnectError::Tls(format!("with {target}: {reason}"));
+        }
+        ConnectError::Unreachable { target, reason }
     }
 
     /// User, hosts and database; never the password.
@@ -133,6 +156,18 @@ where
 {
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a PostgreSQL connection ended");
+    }
+}
+
+/// A password with `@` in it would be read as a host, and printed as one.
+fn check_at_signs(url: &str) -> Result<(), String> {
+    let start = url.find("//").map_or(0, |at| at + 2);
+    let end = url[start..].find('?').map_or(url.len(), |at| start + at);
+    match url[start..end].matches('@').count() {
+        0 | 1 => Ok(()),
+        _ => {
+            Err("expected one `@` before the host: write `%40` for one in the password".to_owned())
+        }
     }
 }
 

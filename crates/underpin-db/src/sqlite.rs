@@ -27,6 +27,9 @@ impl Place {
             Self::Memory => open(":memory:", Path::new(":memory:"))?,
             Self::File(path) => {
                 check(path, options.access)?;
+                if options.access == Access::ReadOnly {
+                    heal(path);
+                }
                 open_file(path, options.access)?
             }
         };
@@ -62,6 +65,19 @@ fn check(path: &Path, access: Access) -> Result<(), ConnectError> {
             }),
             _ => Ok(()),
         },
+    }
+}
+
+/// A writer that was killed leaves a journal, and a reader who may not write cannot take the half
+/// transaction back. Somebody who may reads once, and it is done.
+fn heal(path: &Path) {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    if Path::new(&journal).exists()
+        && let Ok(mut conn) = open_file(path, Access::ReadWrite)
+        && let Err(error) = conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA schema_version")
+    {
+        tracing::debug!(%error, "the journal of `{}` stays", path.display());
     }
 }
 

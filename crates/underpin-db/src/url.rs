@@ -67,6 +67,12 @@ impl DatabaseUrl {
         }
     }
 
+    /// Whether it is gone when its one connection closes.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        matches!(self.target, Target::Sqlite(Place::Memory))
+    }
+
     /// The whole URL with its password, for handing to another program.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
-use underpin::Options;
+use underpin::{Options, Policy};
 use underpin_db::{DatabaseUrl, PoolOptions};
 
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
@@ -65,7 +65,9 @@ impl Config {
             Ok(file) => (file, None),
             Err(error) => (HashMap::new(), Some(error)),
         };
-        let lookup = |key: &str| std::env::var(key).ok().or_else(|| file.get(key).cloned());
+        // What is not text is kept in a form that no key accepts.
+        let variable = |key: &str| std::env::var_os(key).map(|text| text.to_string_lossy().into());
+        let lookup = |key: &str| variable(key).or_else(|| file.get(key).cloned());
         let config = Self::read(lookup, migrate);
         match (error, config) {
             (None, config) => config,
@@ -95,12 +97,16 @@ impl Config {
             database_wait: keys.seconds("DATABASE_WAIT_SECONDS", Duration::from_secs(30)),
             pool: PoolOptions {
                 size: keys.get("DB_POOL_SIZE", pool.size, positive),
-                wait: keys.seconds("DB_POOL_WAIT_SECONDS", pool.wait),
-                recycle: keys.seconds("DB_POOL_RECYCLE_SECONDS", pool.recycle),
+                wait: keys.some_seconds("DB_POOL_WAIT_SECONDS", pool.wait),
+                recycle: keys.some_seconds("DB_POOL_RECYCLE_SECONDS", pool.recycle),
                 liveness_check: keys.get("DB_POOL_LIVENESS_CHECK", pool.liveness_check, flag),
                 application_name: "underpin-service".to_owned(),
             },
             migration: Options {
+                policy: Policy {
+                    allow_missing: keys.get("MIGRATION_ALLOW_MISSING", false, flag),
+                    ..Policy::default()
+                },
                 lock_wait: keys.seconds("MIGRATION_LOCK_WAIT_SECONDS", migration.lock_wait),
                 lock_timeout: keys.millis("MIGRATION_LOCK_TIMEOUT_MS", migration.lock_timeout),
                 statement_timeout: Some(
@@ -155,13 +161,25 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
     /// The URL of the database, whose errors never quote it.
     fn required(&mut self, key: &str, default: &str) -> DatabaseUrl {
         let text = (self.lookup)(key).filter(|text| !text.is_empty());
-        match text.as_deref().unwrap_or(default).parse() {
-            Ok(url) => url,
-            Err(error) => {
-                self.errors.push(format!("`{key}`: {error}"));
-                DatabaseUrl::memory()
-            }
-        }
+        let wrong = match text.as_deref().unwrap_or(default) {
+            text if text.contains('\u{fffd}') => "expected text, found other bytes".to_owned(),
+            text => match text.parse::<DatabaseUrl>() {
+                Ok(url) if url.is_memory() => {
+                    "expected a database that outlives a connection: name a file".to_owned()
+                }
+                Ok(url) => return url,
+                Err(error) => error.to_string(),
+            },
+        };
+        self.errors.push(format!("`{key}`: {wrong}"));
+        DatabaseUrl::memory()
+    }
+
+    fn some_seconds(&mut self, key: &str, default: Duration) -> Duration {
+        self.get(key, default, |text| {
+            let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+            seconds.map(Duration::from_secs).ok_or("whole seconds above 0")
+        })
     }
 
     fn seconds(&mut self, key: &str, default: Duration) -> Duration {
@@ -281,6 +299,19 @@ mod tests {
         let config = read(&[("DATABASE_URL", "postgres://me:hunter2@db:5433/app")]).unwrap();
 
         assert!(!format!("{config} {config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_anything_starts() {
+        for (key, value) in [
+            ("DATABASE_URL", "sqlite::memory:"),
+            ("DATABASE_URL", "sqlite:a\u{fffd}.db"),
+            ("DB_POOL_WAIT_SECONDS", "0"),
+            ("DB_POOL_RECYCLE_SECONDS", "0"),
+        ] {
+            let error = read(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{key}`: expected ")), "{error}");
+        }
     }
 
     #[test]

@@ -27,8 +27,17 @@ pub use crate::{
 pub async fn run(config: Config) -> anyhow::Result<()> {
     log::start(&config);
     tracing::info!("starting underpin-service {}: {config}", env!("CARGO_PKG_VERSION"));
-    schema::bring_up_to_date(&config).await?;
-    let db = Db::connect(&config.database_url, &config.pool).await?;
+    let mut signals = shutdown::Signals::listen()?;
+    tokio::select! {
+        result = schema::bring_up_to_date(&config) => result?,
+        name = signals.next() => {
+            tracing::info!("{name} before the service was up: stopped");
+            // The database ends what the migration began: see `docs/ROLLBACK.md`.
+            std::process::exit(0);
+        }
+    }
+    let db = Db::connect(&config.database_url, &config.pool).await;
+    let db = db.map_err(underpin::Error::from)?;
     let listener = TcpListener::bind(config.http_addr).await.with_context(|| {
         format!(
             "cannot listen on {}: is it in use? choose another with `HTTP_ADDR`",
@@ -37,8 +46,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     })?;
     let state = Arc::new(http::State::new(config, db));
     let timeout = state.config.shutdown_timeout;
-    // Before anybody hears that the service is there, it must be able to stop in order.
-    let stop = shutdown::requested(Arc::clone(&state))?;
+    let stop = shutdown::requested(signals, Arc::clone(&state));
     announce(listener.local_addr()?);
     shutdown::bounded(http::serve(listener, Arc::clone(&state), stop), &state, timeout).await?;
     tracing::info!("stopped");

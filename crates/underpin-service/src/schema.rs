@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
-use underpin::{Catalog, Engine, Error, Goal, Status};
+use underpin::{Catalog, Engine, Error, Goal, Refusal, Refused, Status};
 use underpin_db::{DatabaseUrl, wait_until_ready};
 use underpin_migrations::bot;
 
@@ -38,8 +38,12 @@ pub(crate) async fn bring_up_to_date(config: &Config) -> anyhow::Result<()> {
     } else {
         wait(&config.database_url, config.database_wait).await?;
         let status = status(config, catalog).await?;
-        if !status.problems.is_empty() {
-            return Err(Error::from(underpin::Refused(status.problems)).into());
+        let mut problems = status.problems;
+        if config.migration.policy.allow_missing {
+            problems.retain(|one| !matches!(one, Refusal::Missing { .. }));
+        }
+        if !problems.is_empty() {
+            return Err(Error::from(Refused(problems)).into());
         }
         status.pending.len()
     };

@@ -2,22 +2,39 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::http::State;
 
-/// Ends when SIGTERM or SIGINT comes; from then on the service is not ready.
-pub(crate) fn requested(state: Arc<State>) -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!("{name}: finishing what is in flight");
-        state.stop();
-    })
+/// The signals that ask the service to stop. As the first process of a container it would ignore
+/// them unless it listens, so it listens from the start.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for one, and gives its name.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Ends when a signal comes; from then on the service is not ready.
+pub(crate) async fn requested(mut signals: Signals, state: Arc<State>) {
+    let name = signals.next().await;
+    tracing::info!("{name}: finishing what is in flight");
+    state.stop();
 }
 
 /// Drives `work`, at most `limit` longer than the service was told to stop.

@@ -213,6 +213,7 @@ fn health_tells_when_the_schema_falls_behind(#[case] dialect: Dialect) {
 
     let (code, health) = running.get("/health");
 
+    assert_eq!(running.get("/ready"), (503, json!({ "ready": false, "reason": "schema_behind" })));
     assert_eq!(
         (code, &health["status"], &health["pending"]),
         (503, &json!("schema_behind"), &json!(1))

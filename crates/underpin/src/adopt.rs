@@ -46,6 +46,17 @@ pub enum AdoptRefused {
         /// All that fit.
         versions: Vec<Version>,
     },
+    /// What a version builds cannot be found out beside the live schema.
+    #[error(
+        "nothing was changed: what version {version} builds cannot be compared with this database: \
+         {reason}: if you know what the database is, record it with `underpin stamp VERSION --force`"
+    )]
+    Unprovable {
+        /// The version whose script cannot be tried.
+        version: Version,
+        /// Why.
+        reason: String,
+    },
     /// The version to be stamped builds another schema.
     #[error(
         "nothing was changed: the schema is not what version {version} builds (`--force` stamps \

@@ -87,6 +87,7 @@ impl<'a> Engine<'a> {
             return Ok(self.report(None, Vec::new(), false, &history));
         }
         let mut lock = self.lock(&session).await?;
+        session.end_with_client().await?;
         let result = self.migrate_locked(&mut session, &mut lock, goal).await;
         lock.release().await;
         checkpoint();
@@ -137,7 +138,7 @@ impl<'a> Engine<'a> {
         for steps in plan.transactions(grouping) {
             let done = match steps {
                 [step] if !step.migration.metadata.run_in_transaction => {
-                    stepwise::run(session, step).await.map(|report| vec![report])
+                    stepwise::run(session, lock, step).await.map(|report| vec![report])
                 }
                 _ => self.transaction(session, lock, steps).await,
             };
@@ -170,6 +171,7 @@ impl<'a> Engine<'a> {
                 {
                     retries += 1;
                     tracing::warn!(
+                        target: crate::LOCK_LOG_TARGET,
                         version = %steps[0].migration.version, retries,
                         "migration {} waited for a lock held by {}: try {retries} of {}",
                         steps[0].migration.version,
@@ -242,7 +244,7 @@ impl<'a> Engine<'a> {
         let options = self.connect_options(Access::ReadWrite);
         let schema = session.tables.schema();
         let wait = self.options.lock_wait;
-        let lock = Lock::acquire(self.url, &options, self.catalog, schema, wait).await?;
+        let lock = Lock::acquire(self.url, &options, schema, wait).await?;
         checkpoint();
         Ok(lock)
     }

@@ -26,7 +26,7 @@ pub enum Error {
     #[error(transparent)]
     Adopt(#[from] Box<AdoptRefused>),
     /// Nothing ran: another runner is at work.
-    #[error("waited {} s for the migration lock, held by {holder}: wait for it, or stop it", waited.as_secs())]
+    #[error("waited {} s for the migration lock, held by {holder}: wait for that runner, or stop it", waited.as_secs())]
     Locked {
         /// Who has the lock, as far as the database knows.
         holder: String,
@@ -127,6 +127,9 @@ pub enum Refusal {
          may be half done): look at it, then go on with `underpin {} --resume`", verb(*direction)
     )]
     Interrupted { version: Version, direction: Direction, done: usize },
+    /// Another set in the same database has this version.
+    #[error("version {version} belongs to set `{set}` in this database: rename the migration")]
+    Taken { version: Version, set: String },
     /// There is no script to take the migration back.
     #[error("migration {version} has no `down.sql`: write one, or restore a backup")]
     Irreversible { version: Version },
@@ -193,6 +196,8 @@ pub enum Left {
     Nothing,
     /// So many statements of a script outside a transaction.
     Statements(usize),
+    /// The connection was lost while the server may have been about to commit.
+    Unknown,
 }
 
 /// Why a migration failed.
@@ -213,6 +218,19 @@ pub enum StepCause {
         before: u64,
         /// Rows after.
         after: u64,
+    },
+    /// SQLite: dropping a table would take rows of another one along.
+    #[error(
+        "dropping `{table}` deletes or empties {count} rows of `{child}` that refer to it: if the \
+         table is built anew, set `foreign_keys = false` under `[underpin]` in `metadata.toml`"
+    )]
+    Cascade {
+        /// The table that is dropped.
+        table: String,
+        /// The table that refers to it.
+        child: String,
+        /// How many rows.
+        count: u64,
     },
     /// Rows point to nothing that did not before.
     #[error("{count} rows of `{table}` would point to no row of `{parent}`")]
@@ -247,6 +265,9 @@ impl fmt::Display for StepError {
         f.write_str("); ")?;
         match left {
             Left::Nothing => f.write_str("it was rolled back and left nothing")?,
+            Left::Unknown => f.write_str(
+                "the connection was lost, so whether it is done is not known: see `underpin current`",
+            )?,
             Left::Statements(done) => {
                 write!(f, "{done} statements of it are done and stay: see `underpin history`")?;
             }

@@ -30,6 +30,8 @@ pub struct History {
     pub applied: BTreeMap<Version, Option<Checksum>>,
     /// A script outside a transaction that began and did not finish.
     pub interrupted: Option<Interrupted>,
+    /// Versions of the catalog that belong to another set in this database, and to which.
+    pub taken: BTreeMap<Version, String>,
     /// The database has a history of another set.
     pub others: bool,
 }
@@ -71,11 +73,8 @@ impl Interrupted {
     /// The rest of a script means nothing when the script is another one now.
     pub(crate) fn edited(&self, catalog: &Catalog) -> Option<Refusal> {
         let migration = catalog.get(&self.version)?;
-        let now = match self.direction {
-            Direction::Up => migration.checksum,
-            // A `down.sql` that cannot be read is refused when it is to run.
-            Direction::Down => Checksum::of(&migration.down().ok()??),
-        };
+        // A script that cannot be read is refused when it is to run.
+        let now = Checksum::of(&self.direction.script(migration).ok()??);
         let began = self.checksum?;
         (now != began).then(|| Refusal::Diverged {
             version: self.version.clone(),
@@ -432,19 +431,26 @@ fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error> {
     let mut history = History::default();
     let wrong = |error: &dyn std::fmt::Display| Error::History(error.to_string());
     let mut ours = BTreeMap::new();
-    let mut others = std::collections::BTreeSet::new();
+    let mut others = BTreeMap::new();
     for ((set, version), row) in rows.ours {
         if set == catalog.set() {
             ours.insert(version, row);
         } else {
-            others.insert(version);
+            others.insert(version, (set, row.checksum.map(|(_, text)| text)));
         }
     }
     history.others = !others.is_empty();
     for text in rows.applied {
         let version: Version = text.parse().map_err(|error| wrong(&error))?;
-        let foreign = others.contains(&text) && !ours.contains_key(&text);
-        if foreign && catalog.get(&version).is_none() {
+        if let Some((set, script)) = others.get(&text).filter(|_| !ours.contains_key(&text)) {
+            match catalog.get(&version) {
+                // The same migration under another name of the set.
+                Some(one) if script.as_ref() == Some(&one.checksum.to_string()) => {
+                    history.applied.insert(version, Some(one.checksum));
+                }
+                Some(_) => drop(history.taken.insert(version, set.clone())),
+                None => {}
+            }
             continue;
         }
         let checksum = ours.get(&text).and_then(|row| row.checksum.as_ref());

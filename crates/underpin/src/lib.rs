@@ -44,3 +44,6 @@ pub use crate::{
 /// The target of the log lines that say what happened to a schema. A service shows them whatever
 /// its log level is.
 pub const LOG_TARGET: &str = "underpin::migration";
+
+/// The target, below [`LOG_TARGET`], of the lines that say what a run waits for.
+pub const LOCK_LOG_TARGET: &str = "underpin::migration::lock";

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use underpin_catalog::Catalog;
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl};
 
 use crate::{
@@ -47,11 +46,10 @@ const PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Lock {
-    /// Waits at most `wait` for the lock of `catalog`'s set in this database.
+    /// Waits at most `wait` for the lock of this database, on PostgreSQL of `schema` in it.
     pub(crate) async fn acquire(
         url: &DatabaseUrl,
         options: &ConnectOptions,
-        catalog: &Catalog,
         schema: Option<&str>,
         wait: Duration,
     ) -> Result<Self, Error> {
@@ -61,8 +59,12 @@ impl Lock {
             (None, Some(schema)) => {
                 // The lock's own connection waits for nothing in the server.
                 let options = ConnectOptions { statement_timeout: None, ..options.clone() };
-                let conn = url.connect(&options).await?;
-                let name = literal(&format!("underpin:{schema}:{}", catalog.set()));
+                let mut conn = url.connect(&options).await?;
+                // It idles for as long as a migration takes.
+                let idle = setting("idle_session_timeout", "0");
+                conn.text(&idle).await.doing("take the migration lock")?;
+                // Sets share the history tables, so they share the lock.
+                let name = literal(&format!("underpin:{schema}"));
                 let key = format!("hashtextextended(current_database() || {name}, 0)");
                 Candidate::Postgres(PostgresLock { conn, key })
             }
@@ -78,8 +80,23 @@ impl Lock {
             if waited >= wait {
                 return Err(Error::Locked { holder: candidate.holder().await, waited });
             }
+            if pause == PAUSE {
+                let holder = candidate.holder().await;
+                tracing::info!(
+                    target: crate::LOCK_LOG_TARGET,
+                    "waiting up to {} s for the migration lock, held by {holder}", wait.as_secs()
+                );
+            }
             tokio::time::sleep(jittered(pause).min(wait.saturating_sub(waited))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Whether it is still ours: a pooler or a restart may have taken it away.
+    pub(crate) async fn is_held(&mut self) -> Result<bool, Error> {
+        match self {
+            Self::Postgres(lock) => lock.is_held().await,
+            Self::Memory | Self::Sqlite(_) => Ok(true),
         }
     }
 
@@ -147,7 +164,6 @@ impl PostgresLock {
         self.conn.text(&query).await.ok().flatten()
     }
 
-    /// Whether the connection still holds the lock: a pooler or a restart may have taken it away.
     async fn is_held(&mut self) -> Result<bool, Error> {
         let query = format!(
             "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
@@ -197,6 +213,11 @@ impl PostgresLock {
         );
         self.conn.text(&query).await.ok().flatten()
     }
+}
+
+/// A statement that sets `name` for the session, where the server's version knows it.
+pub(crate) fn setting(name: &str, value: &str) -> String {
+    format!("SELECT set_config(name, '{value}', false) FROM pg_settings WHERE name = '{name}'")
 }
 
 /// Between half of `pause` and one and a half of it, so that runners do not march in step.

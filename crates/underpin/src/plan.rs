@@ -18,6 +18,8 @@ pub enum Goal {
     Up(usize),
     /// Apply what is pending up to this version, which the catalog has.
     UpTo(Version),
+    /// Apply this one, which the catalog has, and nothing else.
+    Only(Version),
     /// Take back at most so many of what is applied, newest first.
     Down(usize),
     /// Take back what is newer than this version, which is applied.
@@ -109,7 +111,11 @@ pub fn plan<'a>(
 /// Where the catalog and the history contradict each other, whatever the goal.
 #[must_use]
 pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
+    let taken = |(version, set): (&Version, &String)| Refusal::Taken {
+        version: version.clone(),
+        set: set.clone(),
+    };
+    let mut refusals: Vec<_> = history.taken.iter().map(taken).collect();
     for (version, checksum) in &history.applied {
         match (catalog.get(version), checksum) {
             (None, _) if policy.allow_missing => {}
@@ -170,6 +176,9 @@ fn chosen<'a>(catalog: &'a Catalog, history: &History, goal: &Goal) -> Vec<&'a M
         Goal::Up(count) => pending(catalog, history).take(*count).collect(),
         Goal::UpTo(version) => {
             pending(catalog, history).take_while(|one| one.version <= *version).collect()
+        }
+        Goal::Only(version) => {
+            pending(catalog, history).filter(|one| one.version == *version).collect()
         }
         Goal::Down(count) => applied(catalog, history).rev().take(*count).collect(),
         Goal::DownTo(version) => {
@@ -252,7 +261,7 @@ impl Goal {
     #[must_use]
     pub fn direction(&self) -> Direction {
         match self {
-            Self::Head | Self::Up(_) | Self::UpTo(_) => Direction::Up,
+            Self::Head | Self::Up(_) | Self::UpTo(_) | Self::Only(_) => Direction::Up,
             Self::Down(_) | Self::DownTo(_) | Self::Base => Direction::Down,
         }
     }
@@ -271,7 +280,8 @@ impl<'a> Plan<'a> {
     /// Cuts the plan into what runs in one transaction each.
     ///
     /// A step outside transactions is always alone, and so is, on PostgreSQL, a step that adds a
-    /// value to an enum: the value cannot be used before it is committed. With either in the plan
+    /// value to an enum: the value cannot be used before it is committed. On SQLite a rebuild
+    /// switches foreign keys off, on which another step may count. With any of these in the plan
     /// [`Grouping::Single`] cannot be kept, so every step gets its own transaction.
     #[must_use]
     pub fn transactions(&self, grouping: Grouping) -> Vec<&[Step<'a>]> {
@@ -289,10 +299,30 @@ impl<'a> Plan<'a> {
                 statements.iter().any(|one| one.kind == statement::Kind::AddEnumValue)
             })
         };
-        self.steps.len() < 2
-            || !self
-                .steps
-                .iter()
-                .any(|step| !step.migration.metadata.run_in_transaction || adds_value(step))
+        let alone =
+            |step: &Step<'_>| !step.migration.metadata.run_in_transaction || adds_value(step);
+        self.steps.len() < 2 || !(self.steps.iter().any(alone) || self.needs_enforcement())
     }
+
+    /// SQLite: whether a step counts on foreign keys beside one that switches them off.
+    fn needs_enforcement(&self) -> bool {
+        let rebuilds = |step: &Step<'_>| {
+            step.dialect == Dialect::Sqlite && !step.migration.metadata.foreign_keys
+        };
+        self.steps.iter().any(rebuilds)
+            && self.steps.iter().any(|step| !rebuilds(step) && changes_rows(step))
+    }
+}
+
+/// Whether a step changes or takes away rows, which foreign keys may carry on to others. New rows
+/// are checked when the transaction ends.
+fn changes_rows(step: &Step<'_>) -> bool {
+    const HARMLESS: [&str; 5] = ["CREATE", "ALTER", "INSERT", "SELECT", "PRAGMA"];
+    let harmless = |text: &str| {
+        let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
+        words.next().is_some_and(|first| HARMLESS.contains(&first.as_str()))
+            && words.next().is_none_or(|second| second != "OR")
+    };
+    statement::split(&step.script, step.dialect)
+        .map_or(true, |statements| !statements.iter().all(|one| harmless(one.text)))
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use underpin_catalog::{Dialect, statement::normalise};
 use underpin_db::{Conn, DbError};
 
 use crate::{
@@ -26,6 +27,11 @@ impl Guard {
         Ok(Self { rows: rows(conn).await?, orphans: orphans(conn).await? })
     }
 
+    /// Of the references alone, for steps that run without enforcement beside a rebuild.
+    pub(crate) async fn of_references(conn: &mut Conn) -> Result<Self, StepCause> {
+        Ok(Self { rows: BTreeMap::new(), orphans: orphans(conn).await? })
+    }
+
     /// Every table that still exists has as many rows as before, or more, and no more rows than
     /// before point to nothing.
     pub(crate) async fn after(self, conn: &mut Conn) -> Result<(), StepCause> {
@@ -43,6 +49,75 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// Rows of another table that refer to a table which is about to be dropped.
+///
+/// With foreign keys enforced SQLite first deletes every row of a table that it drops, and with
+/// them, or in them, what refers to it. Scripts written for tools that run them without foreign
+/// keys count on the opposite.
+pub(crate) struct References {
+    dropped: String,
+    child: String,
+    column: String,
+    rows: u64,
+}
+
+impl References {
+    /// The references that `statement` would take along, none when it drops no table.
+    pub(crate) async fn to_dropped(conn: &mut Conn, statement: &str) -> Result<Vec<Self>, DbError> {
+        let Some(dropped) = dropped_table(statement) else { return Ok(Vec::new()) };
+        let name = literal(&dropped);
+        let query = format!(
+            "SELECT json_array(m.name, f.\"from\") FROM sqlite_schema AS m, \
+             pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' \
+             AND f.\"table\" = {name} COLLATE NOCASE AND m.name <> {name} COLLATE NOCASE \
+             AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+        );
+        let mut references = Vec::new();
+        for pair in conn.texts(&query).await? {
+            let Ok((child, column)) = serde_json::from_str::<(String, String)>(&pair) else {
+                continue;
+            };
+            let rows = count(conn, &child, &column).await?;
+            references.push(Self { dropped: dropped.clone(), child, column, rows });
+        }
+        Ok(references)
+    }
+
+    /// After the script: the rows still refer to the table, or their own table is gone as well.
+    pub(crate) async fn check(self, conn: &mut Conn) -> Result<(), StepCause> {
+        let exists = format!("SELECT 1 FROM pragma_table_info({}) LIMIT 1", literal(&self.child));
+        if conn.text(&exists).await?.is_none() {
+            return Ok(());
+        }
+        let left = count(conn, &self.child, &self.column).await?;
+        if left < self.rows { Err(self.lost(self.rows - left)) } else { Ok(()) }
+    }
+
+    /// Before a statement that nothing can undo.
+    pub(crate) fn refuse(self) -> Result<(), StepCause> {
+        if self.rows > 0 { Err(self.lost(self.rows)) } else { Ok(()) }
+    }
+
+    fn lost(&self, count: u64) -> StepCause {
+        StepCause::Cascade { table: self.dropped.clone(), child: self.child.clone(), count }
+    }
+}
+
+/// The table that `DROP TABLE [IF EXISTS] [schema.]name` names.
+fn dropped_table(statement: &str) -> Option<String> {
+    let text = normalise(statement, Dialect::Sqlite);
+    let name = text.strip_prefix("drop table ")?;
+    let name = name.strip_prefix("if exists ").unwrap_or(name);
+    let name = name.rsplit('.').next()?.trim();
+    Some(name.trim_matches(['"', '`', '\'', '[', ']']).to_owned())
+}
+
+async fn count(conn: &mut Conn, table: &str, column: &str) -> Result<u64, DbError> {
+    let (table, column) = (identifier(table), identifier(column));
+    let query = format!("SELECT CAST(count({column}) AS TEXT) FROM {table}");
+    Ok(conn.text(&query).await?.and_then(|count| count.parse().ok()).unwrap_or(0))
 }
 
 async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, u64>, DbError> {

@@ -53,13 +53,13 @@ impl Writer<'_, '_> {
             self.push(&self.session.before(step));
             self.script(step);
             self.push(&self.session.after(step, "NULL".to_owned()));
+            if !sqlite {
+                self.push("RESET search_path");
+            }
         }
         self.push("COMMIT");
         if rebuilds {
             self.push("PRAGMA foreign_keys = ON");
-        }
-        if !sqlite {
-            self.push("RESET search_path");
         }
     }
 
@@ -80,6 +80,9 @@ impl Writer<'_, '_> {
         self.push(&self.session.before(step));
         self.push(&self.session.after(step, "NULL".to_owned()));
         self.push("COMMIT");
+        if step.dialect == Dialect::Postgres {
+            self.push("RESET search_path");
+        }
     }
 
     fn title(&mut self, step: &Step<'_>) {

@@ -1,9 +1,14 @@
 //! One connection at work: where its history is, and the SQL around a script.
 
-use underpin_catalog::{Catalog, Checksum, Migration};
+use std::borrow::Cow;
+
+use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
 use underpin_db::Conn;
 
-use crate::{Direction, Error, History, Step, history::Tables, identity::Identity, sql::literal};
+use crate::{
+    Direction, Error, History, Step, error::Doing, history::Tables, identity::Identity,
+    lock::setting, sql::literal,
+};
 
 /// One connection at work on one catalog.
 pub(crate) struct Session<'a> {
@@ -55,6 +60,16 @@ impl<'a> Session<'a> {
         self.history().await
     }
 
+    /// PostgreSQL: the server looks every second whether we are still there, and ends what it does
+    /// for us when we are not. Otherwise it would go on after we were killed, and commit.
+    pub(crate) async fn end_with_client(&mut self) -> Result<(), Error> {
+        if self.conn.dialect() == Dialect::Postgres {
+            let query = setting("client_connection_check_interval", "1000");
+            self.conn.text(&query).await.doing("prepare the connection")?;
+        }
+        Ok(())
+    }
+
     /// The statements that come before a script in its transaction.
     pub(crate) fn before(&self, step: &Step<'_>) -> String {
         match step.direction {
@@ -75,6 +90,12 @@ impl<'a> Session<'a> {
             checksum: Checksum::of(&step.script),
             ..Entry::new(step.migration, step.direction.action())
         })
+    }
+
+    /// How many statements of a script outside a transaction are recorded as done.
+    pub(crate) async fn recorded(&mut self, step: &Step<'_>) -> Option<usize> {
+        let history = self.history().await.ok()?;
+        history.interrupted.filter(|one| one.version == step.migration.version).map(|one| one.done)
     }
 
     /// The statement that appends a row to the history.
@@ -99,6 +120,17 @@ impl<'a> Session<'a> {
 }
 
 impl Direction {
+    /// The script that leads this way, `None` when nobody wrote one.
+    pub(crate) fn script(
+        self,
+        migration: &Migration,
+    ) -> Result<Option<Cow<'_, str>>, CatalogError> {
+        match self {
+            Self::Up => Ok(Some(Cow::Borrowed(&migration.up))),
+            Self::Down => migration.down(),
+        }
+    }
+
     /// The word in the history.
     pub(crate) fn action(self) -> &'static str {
         match self {

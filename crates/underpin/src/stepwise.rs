@@ -11,8 +11,10 @@ use underpin_catalog::{Dialect, statement::Statement};
 use underpin_db::DbError;
 
 use crate::{
-    Left, Place, Step, StepError, StepReport,
+    Left, Place, Step, StepCause, StepError, StepReport,
     checkpoint::checkpoint,
+    lock::Lock,
+    rebuild::References,
     session::Session,
     sql::literal,
     transaction::{millis, place, report, statements},
@@ -21,42 +23,83 @@ use crate::{
 /// Runs one step outside a transaction, or the rest of it.
 pub(crate) async fn run(
     session: &mut Session<'_>,
+    lock: &mut Lock,
     step: &Step<'_>,
 ) -> Result<StepReport, StepError> {
     let start = Instant::now();
-    let mut done = step.resumed.unwrap_or(0);
-    let failed = |place: Option<Place>, done: usize, cause: DbError| StepError {
-        version: step.migration.version.clone(),
-        name: step.migration.name.clone().into_owned(),
-        direction: step.direction,
-        place,
-        left: Left::Statements(done),
-        kept: Vec::new(),
-        blockers: None,
-        cause: cause.into(),
-    };
-    if step.resumed.is_none() {
-        begin(session, step).await.map_err(|error| failed(None, 0, error))?;
-    }
-    for (number, statement) in statements(step).iter().enumerate().skip(done) {
-        let resumed = step.resumed == Some(number);
-        if let Err(error) = one(session, statement, resumed).await {
-            // The script may have opened a transaction of its own.
+    match script(session, lock, step, start).await {
+        Ok(notes) => Ok(report(step, millis(start), notes)),
+        Err((place, cause)) => {
+            // A transaction that the script opened itself takes the records in it along.
             session.roll_back().await;
-            return Err(failed(Some(place(number, statement)), done, error));
+            let done = session.recorded(step).await.unwrap_or(step.resumed.unwrap_or(0));
+            Err(StepError {
+                version: step.migration.version.clone(),
+                name: step.migration.name.clone().into_owned(),
+                direction: step.direction,
+                place,
+                left: Left::Statements(done),
+                kept: Vec::new(),
+                blockers: None,
+                cause,
+            })
         }
-        done = number + 1;
-        let progress = session.progress(step, done);
-        session.conn.batch(&progress).await.map_err(|error| failed(None, done, error))?;
+    }
+}
+
+type Failed = (Option<Place>, StepCause);
+
+async fn script(
+    session: &mut Session<'_>,
+    lock: &mut Lock,
+    step: &Step<'_>,
+    start: Instant,
+) -> Result<Vec<String>, Failed> {
+    let wrong = |error: DbError| (None, StepCause::from(error));
+    if step.resumed.is_none() {
+        begin(session, step).await.map_err(wrong)?;
+    }
+    let done = step.resumed.unwrap_or(0);
+    for (number, statement) in statements(step).iter().enumerate() {
+        let failed = |cause| (Some(place(number, statement)), cause);
+        if number < done {
+            // The session is a new one, and the rest may count on what they set.
+            if sets_the_session(statement.text) {
+                let again = session.conn.batch(statement.text).await;
+                again.map_err(|error| failed(error.into()))?;
+            }
+            continue;
+        }
+        still_held(lock).await.map_err(failed)?;
+        one(session, step, number, statement).await.map_err(failed)?;
+        let progress = session.progress(step, number + 1);
+        session.conn.batch(&progress).await.map_err(wrong)?;
         checkpoint();
     }
-    let finished = async {
-        let notes = session.notes(step).await?;
-        finish(session, step, millis(start)).await?;
-        Ok(notes)
-    };
-    let notes = finished.await.map_err(|error| failed(None, done, error))?;
-    Ok(report(step, millis(start), notes))
+    still_held(lock).await.map_err(|cause| (None, cause))?;
+    let notes = session.notes(step).await.map_err(wrong)?;
+    finish(session, step, millis(start)).await.map_err(wrong)?;
+    Ok(notes)
+}
+
+/// Nothing undoes what two runners do at once.
+async fn still_held(lock: &mut Lock) -> Result<(), StepCause> {
+    match lock.is_held().await {
+        Ok(true) => Ok(()),
+        _ => Err(StepCause::LockLost),
+    }
+}
+
+/// `SET`, `PRAGMA` and `ATTACH` hold as long as the connection.
+fn sets_the_session(text: &str) -> bool {
+    let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
+    let first = words.next().unwrap_or_default();
+    match first.as_str() {
+        "PRAGMA" => text.contains(['=', '(']),
+        "ATTACH" => true,
+        "SET" => words.next().is_some_and(|second| second != "LOCAL" && second != "TRANSACTION"),
+        _ => false,
+    }
 }
 
 /// Records that the script begins, so that a crash in its first statement is seen.
@@ -76,34 +119,50 @@ async fn finish(
     elapsed_ms: u64,
 ) -> Result<(), DbError> {
     let (before, after) = (session.before(step), session.after(step, elapsed_ms.to_string()));
-    let message = ["BEGIN", &before, &after, "COMMIT"].join(";\n");
-    session.conn.batch(&message).await?;
+    let mut message = vec!["BEGIN", &before, &after, "COMMIT"];
+    if step.dialect == Dialect::Postgres {
+        // The script may have set another path for the rest of the session.
+        message.push("RESET search_path");
+    }
+    session.conn.batch(&message.join(";\n")).await?;
     checkpoint();
     Ok(())
 }
 
 async fn one(
     session: &mut Session<'_>,
+    step: &Step<'_>,
+    number: usize,
     statement: &Statement<'_>,
-    resumed: bool,
-) -> Result<(), DbError> {
-    let index = match session.conn.dialect() {
-        Dialect::Sqlite => None,
-        Dialect::Postgres => concurrent_index(statement.text),
-    };
-    if let Some(index) = index {
-        match (is_valid(session, index).await?.as_deref(), resumed) {
-            // The interrupted run finished it, and died before it could say so.
-            (Some("true"), true) => return Ok(()),
-            // A build that failed leaves an index that no query uses and `IF NOT EXISTS` accepts.
-            (Some("false"), _) => {
-                let drop = format!("DROP INDEX CONCURRENTLY {index}");
-                session.conn.batch(&drop).await?;
+) -> Result<(), StepCause> {
+    match session.conn.dialect() {
+        Dialect::Sqlite => {
+            let enforced =
+                session.conn.text("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys");
+            if enforced.await?.as_deref() == Some("1") {
+                for reference in References::to_dropped(&mut session.conn, statement.text).await? {
+                    reference.refuse()?;
+                }
             }
-            _ => {}
+        }
+        Dialect::Postgres => {
+            if let Some(index) = concurrent_index(statement.text) {
+                let resumed = step.resumed == Some(number);
+                match (is_valid(session, index).await?.as_deref(), resumed) {
+                    // The interrupted run finished it, and died before it could say so.
+                    (Some("true"), true) => return Ok(()),
+                    // A build that failed leaves an index that no query uses and `IF NOT EXISTS`
+                    // accepts.
+                    (Some("false"), _) => {
+                        let drop = format!("DROP INDEX CONCURRENTLY {index}");
+                        session.conn.batch(&drop).await?;
+                    }
+                    _ => {}
+                }
+            }
         }
     }
-    session.conn.batch(statement.text).await
+    Ok(session.conn.batch(statement.text).await?)
 }
 
 /// The name in `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON …`, as written.

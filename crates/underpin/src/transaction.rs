@@ -6,7 +6,9 @@ use underpin_catalog::{Dialect, statement};
 use underpin_db::DbError;
 
 use crate::{
-    Left, Place, Step, StepCause, StepError, StepReport, checkpoint::checkpoint, rebuild::Guard,
+    Left, Place, Step, StepCause, StepError, StepReport,
+    checkpoint::checkpoint,
+    rebuild::{Guard, References},
     session::Session,
 };
 
@@ -15,11 +17,13 @@ pub(crate) struct Failure {
     index: usize,
     place: Option<Place>,
     cause: StepCause,
+    /// Nobody could tell how the transaction ended.
+    lost: bool,
 }
 
 impl Failure {
     pub(crate) fn new(index: usize, cause: impl Into<StepCause>) -> Self {
-        Self { index, place: None, cause: cause.into() }
+        Self { index, place: None, cause: cause.into(), lost: false }
     }
 
     /// PostgreSQL: somebody else kept a table locked for longer than `lock_timeout`.
@@ -37,7 +41,7 @@ impl Failure {
             name: migration.name.clone().into_owned(),
             direction: steps[self.index].direction,
             place: self.place,
-            left: Left::Nothing,
+            left: if self.lost { Left::Unknown } else { Left::Nothing },
             kept: Vec::new(),
             blockers,
             cause: self.cause,
@@ -84,9 +88,21 @@ async fn sqlite_transaction(
     for statement in session.tables.create() {
         session.conn.batch(&statement).await.map_err(wrong)?;
     }
+    // A rebuild among them switches enforcement off for all.
+    let unguarded =
+        steps.len() > 1 && steps.iter().any(|step| !step.migration.metadata.foreign_keys);
+    let end = |cause: StepCause| Failure::new(steps.len() - 1, cause);
+    let guard = if unguarded {
+        Some(Guard::of_references(&mut session.conn).await.map_err(end)?)
+    } else {
+        None
+    };
     let mut reports = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         reports.push(sqlite_step(session, index, step).await?);
+    }
+    if let Some(guard) = guard {
+        guard.after(&mut session.conn).await.map_err(end)?;
     }
     session.conn.batch("COMMIT").await.map_err(wrong)?;
     checkpoint();
@@ -107,12 +123,17 @@ async fn sqlite_step(
     let before = session.before(step);
     session.conn.batch(&before).await.map_err(database)?;
     checkpoint();
+    let mut references = Vec::new();
     for (number, statement) in statements(step).iter().enumerate() {
-        session.conn.batch(statement.text).await.map_err(|error| Failure {
-            index,
+        let failed = |error: DbError| Failure {
             place: Some(place(number, statement)),
-            cause: error.into(),
-        })?;
+            ..Failure::new(index, error)
+        };
+        if !rebuilds {
+            let found = References::to_dropped(&mut session.conn, statement.text).await;
+            references.extend(found.map_err(failed)?);
+        }
+        session.conn.batch(statement.text).await.map_err(failed)?;
         checkpoint();
     }
     if !session.in_transaction().await {
@@ -120,6 +141,9 @@ async fn sqlite_step(
     }
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await.map_err(wrong)?;
+    }
+    for reference in references {
+        reference.check(&mut session.conn).await.map_err(wrong)?;
     }
     let notes = session.notes(step).await.map_err(database)?;
     let elapsed = millis(start);
@@ -135,9 +159,12 @@ async fn postgres(
     session: &mut Session<'_>,
     steps: &[Step<'_>],
 ) -> Result<Vec<StepReport>, Failure> {
-    let result = postgres_transaction(session, steps).await;
-    if result.is_err() {
+    let mut result = postgres_transaction(session, steps).await;
+    if let Err(failure) = &mut result {
         session.roll_back().await;
+        let told = |error: &DbError| error.sqlstate.is_some();
+        let silent = matches!(&failure.cause, StepCause::Database(error) if !told(error));
+        failure.lost = silent && session.conn.is_closed();
     }
     result
 }
@@ -220,9 +247,8 @@ impl Message {
         let result = session.conn.batch(&self.text).await;
         checkpoint();
         result.map_err(|error| Failure {
-            index,
             place: self.place(step, &error),
-            cause: error.into(),
+            ..Failure::new(index, error)
         })
     }
 

@@ -82,6 +82,7 @@ fn expected(all: &BTreeSet<u32>, applied: &BTreeSet<u32>, goal: &Goal) -> Vec<(V
         Goal::Head => pending.collect(),
         Goal::Up(count) => pending.take(*count).collect(),
         Goal::UpTo(bound) => pending.filter(|one| version(*one) <= *bound).collect(),
+        Goal::Only(wanted) => pending.filter(|one| version(*one) == *wanted).collect(),
         Goal::Base => applied.collect(),
         Goal::Down(count) => applied.take(*count).collect(),
         Goal::DownTo(bound) => applied.filter(|one| version(*one) > *bound).collect(),
@@ -102,6 +103,7 @@ fn goals() -> impl Strategy<Value = Goal> {
         (0_usize..25).prop_map(Goal::Up),
         (0_usize..25).prop_map(Goal::Down),
         bound.clone().prop_map(Goal::UpTo),
+        bound.clone().prop_map(Goal::Only),
         bound.prop_map(Goal::DownTo),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use underpin::{DatabaseUrl, Goal};
+use underpin::DatabaseUrl;
 
 use crate::{context::Context, exit::Usage, output::Output, run::RunArgs, target};
 
@@ -12,7 +12,7 @@ pub(crate) struct Downgrade {
     /// -N, base, or the version to go back to
     #[arg(allow_hyphen_values = true)]
     target: String,
-    /// Do not ask before going to base
+    /// Do not ask before everything is taken back
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -22,11 +22,7 @@ pub(crate) struct Downgrade {
 impl Downgrade {
     pub(crate) async fn run(self, context: &Context, out: Output) -> anyhow::Result<()> {
         let goal = |catalog: &_| target::downgrade(&self.target, catalog);
-        let asks = !self.yes;
-        let confirm = |goal: &Goal, url: &_| match goal {
-            Goal::Base if asks => confirm(url),
-            _ => Ok(()),
-        };
+        let confirm = (!self.yes).then_some(confirm as _);
         self.run.towards(context, out, goal, confirm).await
     }
 }

@@ -1,5 +1,6 @@
 //! `underpin redo`
 
+use anyhow::Context as _;
 use underpin::Goal;
 
 use crate::{
@@ -20,8 +21,11 @@ impl Redo {
         let catalog = context.catalog(url.dialect())?;
         let engine = context.engine(&catalog, &url, self.policy)?;
         let mut report = engine.migrate(&Goal::Down(1)).await?;
-        if !report.steps.is_empty() {
-            let again = engine.migrate(&Goal::Up(1)).await?;
+        if let Some(version) = report.steps.first().map(|step| step.version.clone()) {
+            let again = engine.migrate(&Goal::Only(version.clone())).await;
+            let again = again.with_context(|| {
+                format!("migration {version} was taken back, and could not be applied again")
+            })?;
             report.steps.extend(again.steps);
             report.head = again.head;
         }

@@ -164,3 +164,51 @@ fn killed_at_random_times(#[case] dialect: Dialect) {
     assert_eq!(state(&db).1.len(), 300);
     succeed(&db, &["--migrations", "migrations", "check"]);
 }
+
+/// The whole migration is with the server already, commit included, when its runner dies.
+#[test]
+fn the_server_does_not_go_on_for_a_runner_that_was_killed() {
+    let db = TestDb::new(Dialect::Postgres);
+    let dir = folder(&db, 1);
+    succeed(&db, &["--migrations", "migrations", "upgrade"]);
+    write_migration(&dir, "0002_slow", "CREATE TABLE slow (id INTEGER); SELECT pg_sleep(4);", "");
+    let mut child = underpin(&db, &["--migrations", "migrations", "upgrade"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    std::thread::sleep(Duration::from_secs(5));
+
+    assert_eq!(state(&db).1, ["0001"]);
+    assert_eq!(db.dump().len(), 1);
+}
+
+/// A killed writer leaves a journal, and whoever only reads must not fail over it.
+#[test]
+fn a_file_with_a_journal_left_behind_can_be_read() {
+    let db = TestDb::new(Dialect::Sqlite);
+    folder(&db, 1);
+    succeed(&db, &["--migrations", "migrations", "upgrade"]);
+    // What a crash in the middle of a transaction leaves: the old pages in the journal, new ones in
+    // the file. Both are copied while the writer is at work.
+    let copy = TestDb::new(Dialect::Sqlite);
+    let writer = "PRAGMA cache_size = 1; BEGIN; WITH RECURSIVE c (n) AS (SELECT 2 UNION ALL \
+                  SELECT n + 1 FROM c WHERE n < 2000) INSERT INTO t1 SELECT n, hex(zeroblob(500)) FROM c;";
+    let shell = format!(
+        "{writer}\n.shell cp {0} {1}\n.shell cp {0}-journal {1}-journal\n",
+        db.file().display(),
+        copy.file().display()
+    );
+    let script = db.dir().join("writer.sql");
+    fs::write(&script, shell).unwrap();
+    let mut sqlite3 = std::process::Command::new("sqlite3");
+    let status = sqlite3.arg(db.file()).stdin(fs::File::open(&script).unwrap()).status();
+    assert!(status.unwrap().success());
+    assert!(copy.file().with_extension("db-journal").exists());
+    folder(&copy, 1);
+
+    let output = succeed(&copy, &["--migrations", "migrations", "current"]);
+
+    assert_eq!(output, "0001 (head)\n");
+    assert_eq!(copy.texts("SELECT CAST(count(*) AS TEXT) FROM t1"), ["1"]);
+}

@@ -177,3 +177,62 @@ fn a_run_that_was_killed_leaves_a_database_that_the_next_run_finishes(#[case] di
 
     assert_eq!(state(&db).1.len(), 400);
 }
+
+/// Taking the last one back is going to base, whatever it is called.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_takes_everything_back_asks_first(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    folder(&db, 2);
+    succeed(&db, &["--migrations", "migrations", "upgrade"]);
+
+    let output =
+        underpin(&db, &["--migrations", "migrations", "downgrade", "-99"]).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert_eq!(state(&db).1.len(), 2);
+    succeed(&db, &["--migrations", "migrations", "downgrade", "-1"]);
+    succeed(&db, &["--migrations", "migrations", "downgrade", "-1", "--yes"]);
+    assert!(state(&db).1.is_empty());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn redo_applies_what_it_took_back(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let dir = folder(&db, 3);
+    fs::rename(dir.join("0002_create_t2"), db.dir().join("late")).unwrap();
+    succeed(&db, &["--migrations", "migrations", "upgrade"]);
+    fs::rename(db.dir().join("late"), dir.join("0002_create_t2")).unwrap();
+
+    succeed(&db, &["--migrations", "migrations", "redo"]);
+
+    assert_eq!(state(&db).1, ["0001", "0003"]);
+}
+
+/// A script that reads JSON gets JSON, however the run ends.
+#[test]
+fn with_json_an_error_is_a_document_as_well() {
+    let db = TestDb::new(Dialect::Sqlite);
+
+    let output = underpin(&db, &["--set", "bot", "--json", "current"]).output().unwrap();
+
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["exit"], 2);
+    assert!(document["error"].as_str().unwrap().starts_with("no database "), "{document}");
+}
+
+/// Something that accepts and never answers.
+#[test]
+fn a_server_that_says_nothing_is_not_waited_for_without_end() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("postgres://me@127.0.0.1:{port}/x?connect_timeout=1");
+
+    let output = bare(&["--set", "bot", "current"]).env("DATABASE_URL", url).output().unwrap();
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("no answer in 1 s"), "{}", said(&output));
+}

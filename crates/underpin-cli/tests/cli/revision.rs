@@ -31,7 +31,7 @@ fn a_set_with_dialects_gets_a_folder_for_each() {
     }
     let applied = succeed(&db, &["--migrations", "migrations", "upgrade"]);
     assert!(applied.contains("add_emoji_count"), "{applied}");
-    succeed(&db, &["--migrations", "migrations", "downgrade", "-1"]);
+    succeed(&db, &["--migrations", "migrations", "downgrade", "-1", "--yes"]);
 }
 
 #[test]

@@ -66,12 +66,15 @@ fn wrong_settings_are_named() {
     for (url, variables, expected) in [
         ("postgres://h/d?sslmode=maybe", vec![], "`maybe`"),
         ("postgres://h:port/d", vec![], "port"),
+        ("postgres://u:hunter@2secret@h/d", vec![], "`%40`"),
+        ("postgres://u:hunter@2/secret@h/d", vec![], "`%40`"),
         ("postgres://h/d?no_such=1", vec![], "no_such"),
         ("postgres://h/d", vec![("PGPORT", "x")], "PGPORT"),
         ("postgres://h/d", vec![("PGCONNECT_TIMEOUT", "soon")], "PGCONNECT_TIMEOUT"),
     ] {
         let error = parse(url, &variables).err().unwrap_or_default();
         assert!(error.contains(expected), "{url}: {error}");
+        assert!(!error.contains("secret"), "{url}: {error}");
     }
 }
 

@@ -193,3 +193,44 @@ fn an_empty_database_with_a_claim_is_migrated(#[case] dialect: Dialect) {
 
     assert_eq!((report.adopted, report.steps.len()), (None, 3));
 }
+
+/// Only what can be tried beside the live tables is tried.
+#[test]
+fn a_script_that_names_the_live_schema_is_not_tried() {
+    let db = TestDb::new(Dialect::Postgres);
+    db.batch("CREATE TABLE a (id BIGSERIAL PRIMARY KEY); SELECT setval('a_id_seq', 50000)");
+    let up = "CREATE TABLE IF NOT EXISTS public.a (id BIGSERIAL PRIMARY KEY);
+        SELECT setval('public.a_id_seq', 1000);";
+    std::fs::create_dir_all(db.dir().join("1_a")).unwrap();
+    std::fs::write(db.dir().join("1_a/up.sql"), up).unwrap();
+    let url = db.database_url();
+    let catalog = underpin::Catalog::read(db.dir(), "test", Dialect::Postgres).unwrap();
+
+    let error = underpin_testkit::block_on(async || {
+        let engine = underpin::Engine::new(&catalog, &url, underpin::Options::default()).unwrap();
+        engine.adopt_dry_run().await.unwrap_err()
+    });
+
+    assert_eq!(exit::code(&error), exit::REFUSED);
+    assert!(error.to_string().contains("names the schema `public`"), "{error}");
+    assert_eq!(db.texts("SELECT last_value FROM a_id_seq"), ["50000"]);
+}
+
+/// Two tables that only differ in how they compare text are not the same.
+#[test]
+fn a_collation_counts() {
+    let db = TestDb::new(Dialect::Sqlite);
+    db.batch("CREATE TABLE u (id INTEGER PRIMARY KEY, email TEXT UNIQUE)");
+    std::fs::create_dir_all(db.dir().join("1_u")).unwrap();
+    let up = "CREATE TABLE u (id INTEGER PRIMARY KEY, email TEXT COLLATE NOCASE UNIQUE)";
+    std::fs::write(db.dir().join("1_u/up.sql"), up).unwrap();
+    let url = db.database_url();
+    let catalog = underpin::Catalog::read(db.dir(), "test", Dialect::Sqlite).unwrap();
+
+    let error = underpin_testkit::block_on(async || {
+        let engine = underpin::Engine::new(&catalog, &url, underpin::Options::default()).unwrap();
+        engine.adopt().await.unwrap_err()
+    });
+
+    assert!(error.to_string().contains("COLLATE NOCASE"), "{error}");
+}

@@ -46,6 +46,11 @@ pub(crate) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<
     (if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
 }
 
+/// Why [`get`] would not answer 200.
+pub(super) async fn trouble(state: &State) -> Option<&'static str> {
+    Some(current(state).await.status).filter(|status| *status != "ok")
+}
+
 async fn current(state: &State) -> Health {
     let mut last = state.health.lock().await;
     if let Some((found, health)) = last.as_ref()

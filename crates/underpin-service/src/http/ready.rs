@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, extract::State as Shared, http::StatusCode};
 use serde::Serialize;
 
-use super::State;
+use super::{State, health};
 
 /// How long the pool may take to give a sign of life.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize)]
 pub(crate) struct Ready {
     ready: bool,
-    /// Why not.
+    /// Why not: `stopping`, `database_slow`, or what `/health` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
@@ -22,15 +22,17 @@ pub(crate) struct Ready {
 /// 200 when requests may come, else 503.
 pub(crate) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<Ready>) {
     let reason = if state.is_stopping() {
-        Some("the service is stopping")
+        Some("stopping")
+    } else if let Some(trouble) = health::trouble(&state).await {
+        Some(trouble)
     } else {
         match tokio::time::timeout(PATIENCE, state.db.ping()).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => {
                 tracing::warn!("not ready: {error}");
-                Some("the database does not answer")
+                Some("database_unreachable")
             }
-            Err(_) => Some("the database does not answer in time"),
+            Err(_) => Some("database_slow"),
         }
     };
     let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use underpin_catalog::{Catalog, Dialect, Migration, Shape, Version, statement};
 use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
 
-use super::{Found, add_column, scratch_path, scratch_schema};
+use super::{AdoptRefused, Found, add_column, scratch_path, scratch_schema};
 use crate::{
     Error, Schema,
     error::Doing,
@@ -118,10 +118,31 @@ async fn versions<'a>(
 ) -> Result<Vec<(&'a Migration, Schema)>, Error> {
     let mut versions = Vec::new();
     for migration in catalog.migrations() {
-        run(conn, &migration.up).await?;
+        run(conn, &migration.up).await.map_err(|error| unprovable(&migration.version, &error))?;
         versions.push((migration, Schema::inspect(conn).await?));
     }
     Ok(versions)
+}
+
+fn unprovable(version: &Version, error: &Error) -> Error {
+    let reason = crate::exit::explain(error);
+    Error::Adopt(Box::new(AdoptRefused::Unprovable { version: version.clone(), reason }))
+}
+
+/// The scratch schema keeps a script away from the live tables only as long as it names no schema.
+fn check_names(catalog: &Catalog, live: &str) -> Result<(), Error> {
+    let names = [format!("{}.", live.to_lowercase()), format!("{}.", identifier(live))];
+    let told = |migration: &&Migration| {
+        let script = migration.up.to_lowercase();
+        names.iter().any(|name| script.contains(name.as_str()))
+    };
+    match catalog.migrations().iter().find(told) {
+        None => Ok(()),
+        Some(migration) => Err(Error::Adopt(Box::new(AdoptRefused::Unprovable {
+            version: migration.version.clone(),
+            reason: format!("its script names the schema `{live}`, and would change it"),
+        }))),
+    }
 }
 
 /// Builds every version, or what `script` builds in place of the first, and takes it back.
@@ -129,12 +150,21 @@ async fn in_scratch<'a>(
     session: &mut Session<'a>,
     script: Option<&str>,
 ) -> Result<Vec<(&'a Migration, Schema)>, Error> {
+    if let (None, Some(live)) = (script, session.tables.schema()) {
+        check_names(session.catalog, live)?;
+    }
     let schema = scratch_schema();
     let begin = format!("BEGIN; CREATE SCHEMA {}; {}", identifier(&schema), scratch_path(&schema));
     let catalog = session.catalog;
     let built = async {
-        session.conn.batch(&begin).await.doing(DOING)?;
-        match (script, catalog.migrations().first()) {
+        let first = catalog.migrations().first();
+        if let Err(error) = session.conn.batch(&begin).await {
+            let Some(first) = first else { return Ok(Vec::new()) };
+            let reason = format!("a schema to build it in cannot be created: {error}");
+            let version = first.version.clone();
+            return Err(Error::Adopt(Box::new(AdoptRefused::Unprovable { version, reason })));
+        }
+        match (script, first) {
             (Some(script), Some(first)) => {
                 run(&mut session.conn, script).await?;
                 Ok(vec![(first, Schema::inspect(&mut session.conn).await?)])

@@ -1,6 +1,6 @@
 //! What is written into the history without running a script.
 
-use underpin_catalog::{Migration, Version};
+use underpin_catalog::{Checksum, Migration, Version};
 use underpin_db::Access;
 
 use super::Engine;
@@ -59,8 +59,16 @@ impl Engine<'_> {
         let mut session = self.session(Access::ReadWrite).await?;
         let lock = self.lock(&session).await?;
         let result = async {
-            session.refresh().await?;
-            let entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
+            let history = session.refresh().await?;
+            let mut entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
+            // What was interrupted stays so: the rest of it is still to be run.
+            if let Some(half) = history.interrupted.filter(|one| one.version == migration.version) {
+                entry.action = half.direction.action();
+                entry.running = Some(half.done);
+                if let Some(script) = half.direction.script(migration)? {
+                    entry.checksum = Checksum::of(&script);
+                }
+            }
             let mut message = vec!["BEGIN".to_owned()];
             message.extend(session.tables.create());
             message.push(session.record(&entry));

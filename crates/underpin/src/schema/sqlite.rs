@@ -135,6 +135,7 @@ fn interpret_table(raw: RawTable) -> Table {
     }
     table.constraints.extend(foreign_keys(raw.foreign_keys));
     table.constraints.extend(checks(&text));
+    table.constraints.extend(words_that_count(&text));
     for (word, rule) in [("strict", "STRICT"), ("rowid", "WITHOUT ROWID")] {
         let end = text.rsplit(')').next().unwrap_or_default();
         if end.split([' ', ',']).any(|found| found == word) {
@@ -171,6 +172,22 @@ fn default(text: &str) -> String {
         .unwrap_or(&text)
         .trim()
         .to_owned()
+}
+
+/// How often a normalised `CREATE TABLE` says what no pragma tells: how text is compared, and when
+/// references are checked.
+fn words_that_count(text: &str) -> Vec<String> {
+    let words: Vec<_> = text.split([' ', ',', '(', ')']).filter(|word| !word.is_empty()).collect();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for pair in words.windows(2) {
+        if pair[0] == "collate" {
+            *counts.entry(format!("COLLATE {}", pair[1].to_uppercase())).or_default() += 1;
+        }
+        if pair == ["initially", "deferred"] {
+            *counts.entry("DEFERRABLE INITIALLY DEFERRED".to_owned()).or_default() += 1;
+        }
+    }
+    counts.into_iter().map(|(words, count)| format!("{words}, {count} times")).collect()
 }
 
 /// The checks of a normalised `CREATE TABLE`, wherever they stand in it.

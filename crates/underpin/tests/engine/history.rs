@@ -167,3 +167,51 @@ fn two_sets_live_side_by_side_in_one_database(#[case] dialect: Dialect) {
     assert_eq!(ran(&migrate(&db, &other, &Goal::Base).unwrap()), ["0012", "0011"]);
     assert_eq!(ran(&migrate(&db, &one, &Goal::Down(1)).unwrap()), ["0002"]);
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_version_that_another_set_has_is_refused(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let other = migration(1, "mine", "CREATE TABLE mine (id INTEGER)", "DROP TABLE mine");
+    let other = underpin::Catalog::new("other", dialect, vec![other]).unwrap();
+    migrate(&db, &tables(dialect, 2), &Goal::Head).unwrap();
+
+    let refused = refusals(migrate(&db, &other, &Goal::Head).unwrap_err());
+
+    assert_eq!(refused, [Refusal::Taken { version: version("0001"), set: "test".to_owned() }]);
+    assert!(migrate(&db, &other, &Goal::Base).is_err());
+    assert_eq!(applied(&db), ["0001", "0002"]);
+}
+
+/// A program may call its set otherwise than the person at the command line.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_same_migrations_are_the_same_under_another_name_of_the_set(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let renamed = underpin::Catalog::new("renamed", dialect, (1..=3).map(table).collect()).unwrap();
+    migrate(&db, &tables(dialect, 2), &Goal::Head).unwrap();
+
+    assert_eq!(ran(&migrate(&db, &renamed, &Goal::Head).unwrap()), ["0003"]);
+    assert_eq!(ran(&migrate(&db, &renamed, &Goal::Base).unwrap()), ["0003", "0002", "0001"]);
+}
+
+/// They share the history tables, which only one of them can create.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn two_sets_may_start_at_once_on_an_empty_database(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let one = tables(dialect, 2);
+    let other = underpin::Catalog::new("other", dialect, vec![table(11), table(12)]).unwrap();
+
+    std::thread::scope(|scope| {
+        let runners = [&one, &other].map(|set| scope.spawn(|| migrate(&db, set, &Goal::Head)));
+        for runner in runners {
+            runner.join().unwrap().unwrap();
+        }
+    });
+
+    assert_eq!(applied(&db), ["0001", "0002", "0011", "0012"]);
+}

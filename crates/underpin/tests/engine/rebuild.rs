@@ -107,3 +107,62 @@ fn orphans_from_before_do_not_stand_in_the_way() {
 
     assert_eq!(db.texts("SELECT parent_id FROM child WHERE id = 13"), ["404"]);
 }
+
+/// What tools that run without foreign keys have taught people to write.
+const ORDINARY: &str = "CREATE TABLE new_parent (id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+    INSERT INTO new_parent (id, name) SELECT id, name FROM parent;
+    DROP TABLE parent;
+    ALTER TABLE new_parent RENAME TO parent;";
+
+#[rstest]
+#[case::in_a_transaction(true)]
+#[case::outside(false)]
+fn a_rebuild_that_does_not_say_so_is_stopped_before_children_are_lost(#[case] inside: bool) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let mut ordinary = migration(2, "ordinary", ORDINARY, "");
+    ordinary.metadata.run_in_transaction = inside;
+    let catalog = catalog(Dialect::Sqlite, vec![migration(1, "parents", PARENTS, ""), ordinary]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+    let before = db.dump();
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+
+    let text = underpin::exit::explain(&error);
+    assert!(text.contains("dropping `parent` deletes or empties 3 rows of `child`"), "{text}");
+    assert!(text.contains("set `foreign_keys = false`"), "{text}");
+    let mut after = db.dump();
+    after.remove("new_parent");
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_table_may_go_together_with_what_refers_to_it() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let both = migration(2, "both", "DROP TABLE parent; DROP TABLE IF EXISTS main.child", "");
+    let catalog = catalog(Dialect::Sqlite, vec![migration(1, "parents", PARENTS, ""), both]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert!(db.dump().is_empty());
+}
+
+/// A rebuild switches foreign keys off, and the step beside it counts on them.
+#[test]
+fn a_fresh_database_is_the_same_as_a_grown_one() {
+    let (fresh, grown) = (TestDb::new(Dialect::Sqlite), TestDb::new(Dialect::Sqlite));
+    let deletes = migration(2, "deletes", "DELETE FROM parent WHERE id = 2", "");
+    let mut last = rebuild("UPDATE parent SET name = 'x'");
+    last.version = "0003".parse().unwrap();
+    let catalog =
+        catalog(Dialect::Sqlite, vec![migration(1, "parents", PARENTS, ""), deletes, last]);
+
+    let report = migrate(&fresh, &catalog, &Goal::Head).unwrap();
+    for _ in 0..3 {
+        migrate(&grown, &catalog, &Goal::Up(1)).unwrap();
+    }
+
+    assert!(!report.single_transaction);
+    assert_eq!(fresh.dump(), grown.dump());
+    assert_eq!(fresh.texts("SELECT CAST(count(*) AS TEXT) FROM child"), ["2"]);
+}

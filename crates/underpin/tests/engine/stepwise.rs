@@ -128,3 +128,92 @@ fn an_invalid_index_is_built_again() {
 
     assert_eq!(db.texts(valid), ["true"]);
 }
+
+/// Diesel's own advice for rebuilding an SQLite table, interrupted in its middle.
+#[test]
+fn a_resumed_script_finds_the_session_as_it_had_set_it() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let rebuild = "PRAGMA foreign_keys = OFF;
+        BEGIN;
+        CREATE TABLE np (id INTEGER PRIMARY KEY, n TEXT NOT NULL);
+        INSERT INTO np SELECT id, n FROM parent;
+        DROP TABLE parent;
+        ALTER TABLE np RENAME TO parent;
+        COMMIT;
+        PRAGMA foreign_keys = ON;";
+    let tables = "CREATE TABLE parent (id INTEGER PRIMARY KEY, n TEXT);
+        CREATE TABLE child (id INTEGER PRIMARY KEY, p INTEGER REFERENCES parent (id) ON DELETE CASCADE);
+        INSERT INTO parent VALUES (1, 'a'), (2, NULL);
+        INSERT INTO child VALUES (1, 1), (2, 2);";
+    let catalog =
+        catalog(Dialect::Sqlite, vec![migration(1, "tables", tables, ""), outside(2, rebuild, "")]);
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    assert!(matches!(&error, Error::Step(step) if step.left == Left::Statements(1)), "{error}");
+    db.batch("UPDATE parent SET n = 'x' WHERE n IS NULL");
+
+    resume(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(db.texts("SELECT id FROM child ORDER BY id"), ["1", "2"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_repaired_script_goes_on_where_it_was_interrupted(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let first =
+        migration(1, "account", "CREATE TABLE a (b INTEGER); INSERT INTO a VALUES (100)", "");
+    let began = outside(2, "UPDATE a SET b = b * 100; UPDATE a SET wrong = 1", "");
+    migrate(&db, &catalog(dialect, vec![first.clone(), began]), &Goal::Head).unwrap_err();
+    let mended = outside(2, "UPDATE a SET b = b * 100; UPDATE a SET b = b + 1", "");
+    let mended = catalog(dialect, vec![first, mended]);
+    assert!(matches!(resume(&db, &mended, &Goal::Head).unwrap_err(), Error::Refused(_)));
+
+    with_engine(&db, &mended, Options::default(), async |engine| {
+        let migration = mended.head().unwrap();
+        engine.repair(migration, "a column was misspelt").await.unwrap();
+    });
+    resume(&db, &mended, &Goal::Head).unwrap();
+
+    assert_eq!(db.texts("SELECT CAST(b AS TEXT) FROM a"), ["10001"]);
+    migrate(&db, &mended, &Goal::Head).unwrap();
+}
+
+#[test]
+fn the_search_path_of_one_script_is_not_the_next_ones() {
+    let db = TestDb::new(Dialect::Postgres);
+    let catalog = catalog(
+        Dialect::Postgres,
+        vec![
+            migration(1, "schema", "CREATE SCHEMA app; CREATE TABLE app.t (x INTEGER)", ""),
+            outside(2, "SET search_path TO app; CREATE INDEX CONCURRENTLY ti ON t (x)", ""),
+            migration(3, "users", "CREATE TABLE users (id INTEGER)", ""),
+        ],
+    );
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(own_tables(&db), ["users"]);
+}
+
+/// Without the lock two runners would run the script at once.
+#[test]
+fn a_script_stops_when_the_lock_is_lost() {
+    let db = TestDb::new(Dialect::Postgres);
+    let up = "SELECT pg_sleep(2); CREATE TABLE late (id INTEGER)";
+    let catalog = catalog(Dialect::Postgres, vec![table(1), outside(2, up, "")]);
+
+    let error = std::thread::scope(|scope| {
+        let runner = scope.spawn(|| migrate(&db, &catalog, &Goal::Head).unwrap_err());
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        db.batch(
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d \
+             ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()",
+        );
+        runner.join().unwrap()
+    });
+
+    let text = underpin::exit::explain(&error);
+    assert!(text.contains("the migration lock was lost"), "{text}");
+    assert_eq!(own_tables(&db), ["t1"]);
+}
