@@ -39,6 +39,8 @@ pub(crate) struct PostgresLock {
     conn: Conn,
     /// SQL that gives the lock's key.
     key: String,
+    /// The server process of the connection that works, once it is known.
+    worker: Option<String>,
 }
 
 /// The first and the longest pause between two tries.
@@ -66,7 +68,7 @@ impl Lock {
                 // Sets share the history tables, so they share the lock.
                 let name = literal(&format!("underpin:{schema}"));
                 let key = format!("hashtextextended(current_database() || {name}, 0)");
-                Candidate::Postgres(PostgresLock { conn, key })
+                Candidate::Postgres(PostgresLock { conn, key, worker: None })
             }
         };
         let start = Instant::now();
@@ -187,13 +189,16 @@ impl PostgresLock {
             Ok(true) => {}
             _ => return (Err(Failure::new(0, StepCause::LockLost)), None),
         }
-        let pid = session.conn.text("SELECT pg_backend_pid()::text").await.ok().flatten();
+        if self.worker.is_none() {
+            self.worker = session.conn.text("SELECT pg_backend_pid()::text").await.ok().flatten();
+        }
+        let worker = self.worker.clone().unwrap_or_else(|| "0".to_owned());
         let mut blockers = None;
         let pause = (options.lock_timeout * 3 / 4).max(PAUSE);
         let look = async {
             loop {
                 tokio::time::sleep(pause).await;
-                if let Some(found) = self.blockers(pid.as_deref().unwrap_or("0")).await {
+                if let Some(found) = self.blockers(&worker).await {
                     blockers = Some(found);
                 }
             }
