@@ -32,7 +32,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         result = schema::bring_up_to_date(&config) => result?,
         name = signals.next() => {
             tracing::info!("{name} before the service was up: stopped");
-            // The database ends what the migration began: see `docs/ROLLBACK.md`.
+            // The thread that migrates would keep the runtime alive to its end; the database takes back
+            // what it had begun.
             std::process::exit(0);
         }
     }

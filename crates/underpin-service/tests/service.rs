@@ -292,3 +292,69 @@ fn every_mistake_in_the_configuration_is_told_at_once() {
     assert!(text.contains("`ENV`: expected `development` or `production`, found `staging`"));
     assert!(text.contains("`HTTP_ADDR`: expected an address with a port"), "{text}");
 }
+
+/// Told to stop while another runner migrates: as the first process of a container it must hear it.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_start_that_waits_says_for_whom_and_stops_when_it_is_told(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    std::thread::scope(|scope| {
+        let lock = db.dir().join("test.db.underpin.lock");
+        let held = std::fs::File::create(lock).unwrap();
+        match dialect {
+            Dialect::Sqlite => held.lock().unwrap(),
+            Dialect::Postgres => drop(scope.spawn(|| {
+                db.batch(
+                    "SELECT pg_advisory_lock(hashtextextended(current_database() || \
+                     'underpin:public', 0)); SELECT pg_sleep(3)",
+                );
+            })),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let mut command = service(&db);
+        let mut process = command.arg("--migrate").stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("waiting up to 60 s for the migration lock, held by ") {
+            assert!(output.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        let status = Command::new("kill").arg(process.id().to_string()).status();
+        assert!(status.unwrap().success());
+
+        output.read_to_string(&mut said).unwrap();
+
+        assert_eq!(process.wait().unwrap().code(), Some(0), "{said}");
+        assert!(said.contains("SIGTERM before the service was up: stopped"), "{said}");
+    });
+    assert!(dialect == Dialect::Sqlite || db.tables().is_empty());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_older_release_starts_on_a_newer_schema_only_when_it_may(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let mut first = service(&db);
+    let first = Running::start({
+        first.arg("--migrate");
+        first
+    });
+    first.signal("TERM");
+    first.end();
+    db.batch("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000000')");
+
+    for environment in ["production", "development"] {
+        let mut refused = service(&db);
+        let refused = refused.env("ENV", environment).output().unwrap();
+        assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+
+        let mut command = service(&db);
+        command.env("ENV", environment).env("MIGRATION_ALLOW_MISSING", "true");
+        let running = Running::start(command);
+        let (code, health) = running.get("/health");
+        assert_eq!((code, health["problems"].as_array().unwrap().len()), (200, 1));
+        running.signal("TERM");
+        assert_eq!(running.end().0, Some(0));
+    }
+}
