@@ -4,7 +4,8 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};
 
-/// SHA-256 of a script's normalised text, shown as 64 lower-case hexadecimal digits.
+/// SHA-256 of a script's normalised text, shown as 64 lower-case hexadecimal digits. Where code
+/// runs after the script, the code's identity counts as well.
 ///
 /// A byte order mark, the kind of line endings and blanks at the end of the file do not count:
 /// version control and editors change them without anybody changing the script.
@@ -15,14 +16,29 @@ impl Checksum {
     /// The checksum of `script`.
     #[must_use]
     pub fn of(script: &str) -> Self {
-        let text = script.strip_prefix('\u{feff}').unwrap_or(script).trim_end();
-        let mut hash = Sha256::new();
-        for line in text.split('\n') {
-            hash.update(line.strip_suffix('\r').unwrap_or(line));
-            hash.update(b"\n");
-        }
+        Self(normalised(script).finalize().into())
+    }
+
+    /// The checksum of `script` followed by the code of this identity, `hash_api_tokens/1`.
+    #[must_use]
+    pub fn with_code(script: &str, code: &str) -> Self {
+        let mut hash = normalised(script);
+        // Every script ends its hash with a line's end, so no script is mistaken for one with code.
+        hash.update(b"\0");
+        hash.update(code);
         Self(hash.finalize().into())
     }
+}
+
+/// The hash of a script's lines, each with its end.
+fn normalised(script: &str) -> Sha256 {
+    let text = script.strip_prefix('\u{feff}').unwrap_or(script).trim_end();
+    let mut hash = Sha256::new();
+    for line in text.split('\n') {
+        hash.update(line.strip_suffix('\r').unwrap_or(line));
+        hash.update(b"\n");
+    }
+    hash
 }
 
 impl fmt::Display for Checksum {
@@ -84,6 +100,17 @@ mod tests {
         }
         assert_ne!(Checksum::of("SELECT 1;\n\nSELECT 2;\n"), plain);
         assert_ne!(Checksum::of(" SELECT 1;\nSELECT 2;\n"), plain);
+    }
+
+    #[test]
+    fn the_identity_of_the_code_counts() {
+        let plain = Checksum::of("SELECT 1;\n");
+        let first = Checksum::with_code("SELECT 1;\n", "a/1");
+
+        assert_ne!(first, plain);
+        assert_ne!(first, Checksum::with_code("SELECT 1;\n", "a/2"));
+        assert_ne!(first, Checksum::of("SELECT 1;\n\0a/1"));
+        assert_eq!(first, Checksum::with_code("SELECT 1;\r\n\n", "a/1"));
     }
 
     #[test]

@@ -112,7 +112,10 @@ fn read_migration(path: &Path, folder: &str) -> Result<Migration, CatalogError> 
     Ok(Migration {
         version: version.parse().map_err(|_| wrong_name())?,
         name: Cow::Owned(name.to_owned()),
-        checksum: Checksum::of(&up),
+        checksum: match &metadata.code {
+            None => Checksum::of(&up),
+            Some(code) => Checksum::with_code(&up, code),
+        },
         up: Cow::Owned(up),
         down: Down::File(path.join("down.sql")),
         metadata,

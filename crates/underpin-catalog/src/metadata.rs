@@ -16,11 +16,15 @@ pub struct Metadata {
     /// `underpin.notes`: a query with one text column, `note`, run after the script; each row is
     /// something that people must know about their data.
     pub notes: Option<Cow<'static, str>>,
+    /// `underpin.code`: what the program does in Rust after the script, `<name>/<number>`. The
+    /// functions are not here: this crate knows no connection.
+    pub code: Option<Cow<'static, str>>,
 }
 
 impl Metadata {
     /// What holds for a migration without a `metadata.toml`.
-    pub const DEFAULT: Self = Self { run_in_transaction: true, foreign_keys: true, notes: None };
+    pub const DEFAULT: Self =
+        Self { run_in_transaction: true, foreign_keys: true, notes: None, code: None };
 }
 
 #[derive(Deserialize)]
@@ -37,11 +41,12 @@ struct File {
 struct Section {
     foreign_keys: bool,
     notes: Option<String>,
+    code: Option<String>,
 }
 
 impl Default for Section {
     fn default() -> Self {
-        Self { foreign_keys: true, notes: None }
+        Self { foreign_keys: true, notes: None, code: None }
     }
 }
 
@@ -52,11 +57,29 @@ pub(crate) fn parse(text: &str) -> Result<Metadata, String> {
         run_in_transaction: file.run_in_transaction,
         foreign_keys: file.underpin.foreign_keys,
         notes: file.underpin.notes.map(Cow::Owned),
+        code: file.underpin.code.map(Cow::Owned),
     };
     if !metadata.foreign_keys && !metadata.run_in_transaction {
         return Err("`foreign_keys = false` needs `run_in_transaction = true`".to_owned());
     }
+    if let Some(code) = &metadata.code {
+        if !metadata.run_in_transaction {
+            return Err("`code` needs `run_in_transaction = true`".to_owned());
+        }
+        if !is_identity(code) {
+            return Err(format!("expected `code` like `hash_api_tokens/1`, found `{code}`"));
+        }
+    }
     Ok(metadata)
+}
+
+/// A function's name and the number of its edition.
+fn is_identity(code: &str) -> bool {
+    let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let all = |text: &str, fits: fn(u8) -> bool| !text.is_empty() && text.bytes().all(fits);
+    code.split_once('/').is_some_and(|(function, edition)| {
+        all(function, name) && all(edition, |byte| byte.is_ascii_digit())
+    })
 }
 
 #[cfg(test)]
@@ -75,5 +98,19 @@ mod tests {
         assert!(parse(misspelt).is_err_and(|error| error.contains("foreign_key")));
         assert!(parse("run_in_transaction = ").is_err());
         assert!(parse("run_in_transaction = false\n[underpin]\nforeign_keys = false").is_err());
+    }
+
+    #[test]
+    fn code_is_named_with_its_edition_and_needs_a_transaction() {
+        let with = |transaction: bool, code: &str| {
+            parse(&format!("run_in_transaction = {transaction}\n[underpin]\ncode = '{code}'"))
+        };
+        let code = Some(Cow::Borrowed("hash_api_tokens/1"));
+        assert_eq!(with(true, "hash_api_tokens/1"), Ok(Metadata { code, ..Metadata::DEFAULT }));
+
+        assert!(with(false, "a/1").is_err_and(|error| error.contains("run_in_transaction")));
+        for wrong in ["", "a", "a/", "/1", "a/b", "A/1", "a b/1", "a/1/2", "a/-1", "a/+1"] {
+            assert!(with(true, wrong).is_err_and(|error| error.contains("expected")), "{wrong}");
+        }
     }
 }

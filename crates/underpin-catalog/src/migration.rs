@@ -15,7 +15,7 @@ pub struct Migration {
     pub up: Cow<'static, str>,
     /// The script of `down.sql`; see [`Migration::down`].
     pub down: Down,
-    /// Of [`Migration::up`].
+    /// Of [`Migration::up`] and the identity of the code, if there is any.
     pub checksum: Checksum,
     /// How it wants to be run.
     pub metadata: Metadata,

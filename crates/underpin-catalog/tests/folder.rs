@@ -105,6 +105,27 @@ fn the_way_a_script_was_saved_does_not_change_its_checksum() {
 }
 
 #[test]
+fn the_code_of_a_migration_is_part_of_its_checksum() {
+    let with = |code: &str| format!("run_in_transaction = true\n[underpin]\ncode = '{code}'");
+    let dir = folder(&[
+        ("1_script/up.sql", "SELECT 1;"),
+        ("2_first/up.sql", "SELECT 1;"),
+        ("2_first/metadata.toml", &with("hash/1")),
+        ("3_second/up.sql", "SELECT 1;"),
+        ("3_second/metadata.toml", &with("hash/2")),
+        ("4_notes/up.sql", "SELECT 1;"),
+        ("4_notes/metadata.toml", "run_in_transaction = true\n[underpin]\nnotes = 'SELECT 2'"),
+    ]);
+
+    let catalog = read(dir.path()).unwrap();
+
+    let checksums: Vec<_> = catalog.migrations().iter().map(|one| one.checksum).collect();
+    let script = Checksum::of("SELECT 1;");
+    let [first, second] = ["hash/1", "hash/2"].map(|code| Checksum::with_code("SELECT 1;", code));
+    assert_eq!(checksums, [script, first, second, script]);
+}
+
+#[test]
 fn settings_are_read_and_have_defaults() {
     let dir = folder(&[
         ("1_none/up.sql", ""),

@@ -115,7 +115,7 @@ impl Context {
             statement_timeout: limit(self.statement_timeout),
             ..Options::default()
         };
-        Ok(Engine::new(catalog, url, options)?)
+        Ok(Engine::new(catalog, underpin_migrations::CODE, url, options)?)
     }
 }
 

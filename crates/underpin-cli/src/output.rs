@@ -60,6 +60,9 @@ fn write_report(out: &mut dyn Write, report: &Report, dry_run: bool) -> io::Resu
             (Direction::Down, true) => "would revert",
         };
         write!(out, "{verb} {} {}", step.version, step.name)?;
+        if let Some(code) = step.code {
+            write!(out, " with code `{code}`")?;
+        }
         match step.elapsed_ms {
             Some(elapsed) => writeln!(out, " ({elapsed} ms)")?,
             None => writeln!(out)?,

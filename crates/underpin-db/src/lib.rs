@@ -1,5 +1,6 @@
 //! Connections to SQLite and PostgreSQL, chosen by a URL: the only crate that picks a driver.
 
+mod code;
 mod conn;
 mod error;
 mod inline;
@@ -9,6 +10,7 @@ mod postgres;
 mod sqlite;
 mod url;
 
+pub use code::{Code, CodeFuture};
 pub use conn::Conn;
 pub use error::{ConnectError, DbError};
 pub use inline::{Inline, SqliteConn};

@@ -1,6 +1,11 @@
-//! The migrations of the `bot` and `project` sets, carried inside the program.
+//! The migrations of the `bot` and `project` sets, carried inside the program, and what they do in
+//! Rust.
+
+mod code;
 
 use underpin_catalog::{Catalog, Dialect};
+
+pub use code::CODE;
 
 /// The chat bot's data service.
 #[must_use]

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use anyhow::Context as _;
 use underpin::{Catalog, Engine, Error, Goal, Refusal, Refused, Status};
 use underpin_db::{DatabaseUrl, wait_until_ready};
-use underpin_migrations::bot;
+use underpin_migrations::{CODE, bot};
 
 use crate::{Config, Environment};
 
@@ -68,8 +68,9 @@ async fn migrate(config: &Config, catalog: &'static Catalog) -> anyhow::Result<(
     }
     let url = config.database_url.clone();
     let options = config.migration.clone();
-    let report =
-        blocking(async move || Engine::new(catalog, &url, options)?.migrate(&Goal::Head).await);
+    let report = blocking(async move || {
+        Engine::new(catalog, CODE, &url, options)?.migrate(&Goal::Head).await
+    });
     let report = report.await?;
     let head = report.head.map(|head| head.to_string()).unwrap_or_default();
     tracing::info!(
@@ -87,7 +88,7 @@ pub(crate) async fn status(
 ) -> Result<Status, anyhow::Error> {
     let url = config.database_url.clone();
     let options = config.migration.clone();
-    blocking(async move || Engine::new(catalog, &url, options)?.status().await).await
+    blocking(async move || Engine::new(catalog, CODE, &url, options)?.status().await).await
 }
 
 /// Waits for a server that is still starting; a file is there or not.

@@ -10,7 +10,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("underpin-db", &["underpin-catalog"]),
     ("underpin", &["underpin-catalog", "underpin-db"]),
     ("underpin-models", &["underpin-db"]),
-    ("underpin-migrations", &["underpin-catalog"]),
+    ("underpin-migrations", &["underpin-catalog", "underpin-db"]),
     ("underpin-service", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
     ("underpin-cli", &["underpin", "underpin-db", "underpin-migrations"]),
     ("underpin-testkit", &["underpin-db"]),

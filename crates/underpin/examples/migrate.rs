@@ -9,7 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = arguments.next().ok_or("expected a folder of migrations")?;
     let catalog = Catalog::read(folder.as_ref(), "app", url.dialect())?;
 
-    let report = Engine::new(&catalog, &url, Options::default())?.migrate(&Goal::Head).await?;
+    let report = Engine::new(&catalog, &[], &url, Options::default())?.migrate(&Goal::Head).await?;
 
     for step in report.steps {
         tracing::info!("applied {} {}", step.version, step.name);

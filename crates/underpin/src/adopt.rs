@@ -71,7 +71,8 @@ pub enum AdoptRefused {
     },
 }
 
-fn list(differences: &[Difference]) -> String {
+/// One difference per line.
+pub(crate) fn list(differences: &[Difference]) -> String {
     differences.iter().map(|one| format!("  {one}")).collect::<Vec<_>>().join("\n")
 }
 

@@ -10,6 +10,8 @@ use diesel::{
 use underpin_catalog::Catalog;
 
 /// Lets Diesel's harness run a catalog, which must be of the connection's dialect.
+///
+/// The harness knows no code: it fails at a migration that has some, and leaves nothing of it.
 #[derive(Debug, Clone, Copy)]
 pub struct DieselSource<'a>(pub &'a Catalog);
 
@@ -26,6 +28,13 @@ struct One(underpin_catalog::Migration);
 
 impl<DB: Backend> Migration<DB> for One {
     fn run(&self, conn: &mut dyn BoxableConnection<DB>) -> Result<()> {
+        if let Some(code) = &self.0.metadata.code {
+            return Err(format!(
+                "migration {self} runs the code `{code}`, which Diesel's harness cannot: apply it \
+                 with `underpin upgrade`"
+            )
+            .into());
+        }
         Ok(conn.batch_execute(&self.0.up)?)
     }
 

@@ -6,11 +6,11 @@ mod record;
 use std::time::Duration;
 
 use underpin_catalog::Catalog;
-use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
+use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
 
 use crate::{
-    Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Report, Status, Step,
-    StepError, StepReport, adopt,
+    Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Refused, Report, Status,
+    Step, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, jittered},
     plan::{disagreements, out_of_order, pending, plan},
@@ -25,19 +25,25 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Engine<'a> {
     catalog: &'a Catalog,
+    code: &'a [Code],
     url: &'a DatabaseUrl,
     options: Options,
 }
 
 impl<'a> Engine<'a> {
     /// An engine for the database at `url`, whose dialect must be the catalog's.
+    ///
+    /// `code` holds the functions that migrations may name in their `metadata.toml`. A migration
+    /// whose function is not among them is refused before anything runs; functions that no
+    /// migration names do no harm.
     pub fn new(
         catalog: &'a Catalog,
+        code: &'a [Code],
         url: &'a DatabaseUrl,
         options: Options,
     ) -> Result<Self, Error> {
         if catalog.dialect() == url.dialect() {
-            return Ok(Self { catalog, url, options });
+            return Ok(Self { catalog, code, url, options });
         }
         Err(Error::Dialect { catalog: catalog.dialect(), url: url.dialect() })
     }
@@ -83,7 +89,7 @@ impl<'a> Engine<'a> {
         };
         let mut session = self.session(access).await?;
         let history = session.history().await?;
-        if plan(self.catalog, &history, goal, self.options.policy)?.steps.is_empty() {
+        if self.plan(&history, goal)?.steps.is_empty() {
             return Ok(self.report(None, Vec::new(), false, &history));
         }
         let mut lock = self.lock(&session).await?;
@@ -111,11 +117,15 @@ impl<'a> Engine<'a> {
                 None => grouping = Grouping::Single,
             }
         }
-        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        let plan = self.plan(&history, goal)?;
         let steps = self.run(session, lock, &plan, grouping).await?;
         let single = grouping == Grouping::Single && plan.fits_one_transaction();
         let history = session.refresh().await?;
         Ok(self.report(adopted, steps, single, &history))
+    }
+
+    fn plan(&self, history: &History, goal: &Goal) -> Result<Plan<'a>, Refused> {
+        plan(self.catalog, self.code, history, goal, self.options.policy)
     }
 
     async fn run(
@@ -261,7 +271,7 @@ impl<'a> Engine<'a> {
 }
 
 fn announce(report: &StepReport) {
-    let StepReport { version, name, direction, elapsed_ms, notes } = report;
+    let StepReport { version, name, direction, code, elapsed_ms, notes } = report;
     let elapsed_ms = elapsed_ms.unwrap_or_default();
     let outcome = match direction {
         Direction::Up => "applied",
@@ -269,7 +279,7 @@ fn announce(report: &StepReport) {
     };
     tracing::info!(
         target: crate::LOG_TARGET,
-        %version, name, elapsed_ms, outcome,
+        %version, name, code, elapsed_ms, outcome,
         "{outcome} {version} {name} in {elapsed_ms} ms"
     );
     for note in notes {

@@ -58,6 +58,19 @@ pub enum Error {
     /// A script cannot be written for a database that has to be recognised first.
     #[error("a script cannot adopt a database, and this is {0}: run `underpin adopt` first")]
     ScriptNeedsHistory(String),
+    /// A script cannot hold what a migration does in Rust.
+    #[error(
+        "a script cannot run the code `{code}` of migration {version} {name}: apply it with \
+         `underpin upgrade`, or stop before it"
+    )]
+    ScriptWithoutCode {
+        /// The first migration that runs code.
+        version: Version,
+        /// Its name.
+        name: String,
+        /// What `metadata.toml` calls the function.
+        code: String,
+    },
     /// PostgreSQL: the search path names no schema that exists.
     #[error(
         "no schema to migrate: the search path names none that exists: create it, or set `search_path`"
@@ -136,6 +149,12 @@ pub enum Refusal {
     /// The script to take the migration back cannot be read.
     #[error("the `down.sql` of migration {version} cannot be read: {message}")]
     Unreadable { version: Version, message: String },
+    /// The migration names a function that the program does not bring.
+    #[error(
+        "migration {version} runs the code `{code}`, which is not in this program: run the program \
+         that the migration was written for"
+    )]
+    UnknownCode { version: Version, code: String },
     /// The script holds what the engine cannot run safely.
     #[error("migration {version}, {direction} script, line {line}: {reason}")]
     Script { version: Version, direction: Direction, line: usize, reason: String },
@@ -196,6 +215,8 @@ pub enum Left {
     Nothing,
     /// So many statements of a script outside a transaction.
     Statements(usize),
+    /// What it did before it ended its own transaction, history not included.
+    Committed,
     /// The connection was lost while the server may have been about to commit.
     Unknown,
 }
@@ -247,24 +268,73 @@ pub enum StepCause {
         "the migration lock was lost: is there a pooler in between, or was the server restarted?"
     )]
     LockLost,
-    /// The script ended the transaction that it ran in.
-    #[error("the script ended the engine's transaction: what ran before that is committed")]
+    /// The script or its code ended the transaction that it ran in.
+    #[error("it ended the engine's transaction: leave `COMMIT` and `ROLLBACK` to the engine")]
     TransactionEnded,
+    /// What it does in Rust failed.
+    #[error("its code `{name}` failed")]
+    Code {
+        /// What `metadata.toml` calls the function.
+        name: &'static str,
+        /// What the function says.
+        source: DbError,
+    },
+    /// What it does in Rust panicked.
+    #[error("its code `{name}` panicked: see the message above")]
+    CodePanicked {
+        /// What `metadata.toml` calls the function.
+        name: &'static str,
+    },
+    /// What it does in Rust changed more than rows.
+    #[error("its code `{name}` changed the schema, which is for the script to do:\n{differences}")]
+    CodeChangedSchema {
+        /// What `metadata.toml` calls the function.
+        name: &'static str,
+        /// In which way, one per line.
+        differences: String,
+    },
     /// The database that was to be completed or mapped is not what it was to become.
     #[error("the schema does not fit afterwards:\n{0}")]
     Unfit(String),
 }
 
+impl StepCause {
+    /// The function that failed, if it was one.
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Code { name, .. }
+            | Self::CodePanicked { name }
+            | Self::CodeChangedSchema { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What the database said to a statement of the script, or of its code.
+    pub(crate) fn database(&self) -> Option<&DbError> {
+        match self {
+            Self::Database(error) | Self::Code { source: error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, name, direction, place, left, kept, blockers, cause: _ } = self;
-        write!(f, "migration {version} {name} failed ({direction} script")?;
+        let Self { version, name, direction, place, left, kept, blockers, cause } = self;
+        write!(f, "migration {version} {name} failed (")?;
+        match cause.code() {
+            Some(code) => write!(f, "code `{code}`")?,
+            None => write!(f, "{direction} script")?,
+        }
         if let Some(Place { statement, line, excerpt }) = place {
             write!(f, ", statement {statement} at line {line}, `{excerpt}`")?;
         }
         f.write_str("); ")?;
         match left {
             Left::Nothing => f.write_str("it was rolled back and left nothing")?,
+            Left::Committed => f.write_str(
+                "what it did before it ended its transaction may be committed: see `underpin current`",
+            )?,
             Left::Unknown => f.write_str(
                 "the connection was lost, so whether it is done is not known: see `underpin current`",
             )?,

@@ -22,7 +22,10 @@ pub fn code(error: &Error) -> u8 {
     match error {
         Error::Connect(error) if error.is_configuration() => USAGE,
         Error::Catalog(_) | Error::Dialect { .. } => USAGE,
-        Error::Refused(_) | Error::Adopt(_) | Error::ScriptNeedsHistory(_) => REFUSED,
+        Error::Refused(_)
+        | Error::Adopt(_)
+        | Error::ScriptNeedsHistory(_)
+        | Error::ScriptWithoutCode { .. } => REFUSED,
         Error::Locked { .. } => LOCKED,
         _ => FAILED,
     }

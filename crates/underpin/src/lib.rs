@@ -6,6 +6,7 @@
 
 mod adopt;
 mod checkpoint;
+mod code;
 mod diesel;
 mod engine;
 mod error;
@@ -27,7 +28,9 @@ mod transaction;
 pub use underpin_catalog::{
     Catalog, CatalogError, Checksum, Dialect, FindError, Metadata, Migration, Version,
 };
-pub use underpin_db::{Access, Conn, ConnectError, DatabaseUrl, DbError, UrlError};
+pub use underpin_db::{
+    Access, Code, CodeFuture, Conn, ConnectError, DatabaseUrl, DbError, UrlError,
+};
 
 pub use crate::{
     adopt::AdoptRefused,

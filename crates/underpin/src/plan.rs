@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use underpin_catalog::{Catalog, Dialect, Migration, Version, statement};
+use underpin_db::Code;
 
 use crate::{History, Interrupted, Refusal, Refused};
 
@@ -58,6 +59,8 @@ pub struct Step<'a> {
     pub direction: Direction,
     /// The script's text.
     pub script: Cow<'a, str>,
+    /// What runs in Rust after the script.
+    pub code: Option<Code>,
     /// In which dialect.
     pub dialect: Dialect,
     /// Of a script outside a transaction: statements that an interrupted run has done already.
@@ -83,9 +86,11 @@ pub struct Plan<'a> {
 
 /// Decides what a run does to a database with this history.
 ///
-/// The error names everything that is in the way, not only the first.
+/// `code` is what the program brings of the functions that migrations name. The error names
+/// everything that is in the way, not only the first.
 pub fn plan<'a>(
     catalog: &'a Catalog,
+    code: &[Code],
     history: &History,
     goal: &Goal,
     policy: Policy,
@@ -100,7 +105,7 @@ pub fn plan<'a>(
     }
     let mut steps = Vec::with_capacity(migrations.len());
     for migration in migrations {
-        match step(catalog, history, migration, direction) {
+        match step(catalog, code, history, migration, direction) {
             Ok(step) => steps.push(step),
             Err(refusal) => refusals.push(refusal),
         }
@@ -190,6 +195,7 @@ fn chosen<'a>(catalog: &'a Catalog, history: &History, goal: &Goal) -> Vec<&'a M
 
 fn step<'a>(
     catalog: &Catalog,
+    code: &[Code],
     history: &History,
     migration: &'a Migration,
     direction: Direction,
@@ -206,10 +212,25 @@ fn step<'a>(
             .ok_or_else(|| Refusal::Irreversible { version: version.clone() })?,
     };
     check_script(catalog, migration, direction, &script)?;
+    let code = match direction {
+        Direction::Up => code_of(migration, code)?,
+        Direction::Down => None,
+    };
     let resumed = history.interrupted.as_ref();
     let resumed = resumed.filter(|one| one.version == *version && one.direction == direction);
     let resumed = resumed.map(|one| one.done);
-    Ok(Step { migration, direction, script, dialect: catalog.dialect(), resumed })
+    Ok(Step { migration, direction, script, code, dialect: catalog.dialect(), resumed })
+}
+
+/// The function that a migration names; the way back is a script alone.
+fn code_of(migration: &Migration, code: &[Code]) -> Result<Option<Code>, Refusal> {
+    let Some(name) = migration.metadata.code.as_deref() else { return Ok(None) };
+    match code.iter().find(|one| one.name == name) {
+        Some(code) => Ok(Some(*code)),
+        None => {
+            Err(Refusal::UnknownCode { version: migration.version.clone(), code: name.to_owned() })
+        }
+    }
 }
 
 /// A script must not hold what would end the engine's transaction or silently do nothing in it.
@@ -315,7 +336,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Whether a step changes or takes away rows, which foreign keys may carry on to others. New rows
-/// are checked when the transaction ends.
+/// are checked when the transaction ends. What code does cannot be told.
 fn changes_rows(step: &Step<'_>) -> bool {
     const HARMLESS: [&str; 5] = ["CREATE", "ALTER", "INSERT", "SELECT", "PRAGMA"];
     let harmless = |text: &str| {
@@ -323,6 +344,7 @@ fn changes_rows(step: &Step<'_>) -> bool {
         words.next().is_some_and(|first| HARMLESS.contains(&first.as_str()))
             && words.next().is_none_or(|second| second != "OR")
     };
-    statement::split(&step.script, step.dialect)
-        .map_or(true, |statements| !statements.iter().all(|one| harmless(one.text)))
+    step.code.is_some()
+        || statement::split(&step.script, step.dialect)
+            .map_or(true, |statements| !statements.iter().all(|one| harmless(one.text)))
 }

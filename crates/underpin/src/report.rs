@@ -42,6 +42,8 @@ pub struct StepReport {
     pub name: String,
     /// Which script of it.
     pub direction: Direction,
+    /// What runs in Rust after the script: `hash_api_tokens/1`.
+    pub code: Option<&'static str>,
     /// Milliseconds, `None` in a dry run.
     pub elapsed_ms: Option<u64>,
     /// What people must know about their data.

@@ -8,6 +8,7 @@ use underpin_db::DbError;
 use crate::{
     Left, Place, Step, StepCause, StepError, StepReport,
     checkpoint::checkpoint,
+    code,
     rebuild::{Guard, References},
     session::Session,
 };
@@ -28,8 +29,7 @@ impl Failure {
 
     /// PostgreSQL: somebody else kept a table locked for longer than `lock_timeout`.
     pub(crate) fn is_lock_timeout(&self) -> bool {
-        let StepCause::Database(error) = &self.cause else { return false };
-        error.sqlstate.as_deref() == Some("55P03")
+        self.cause.database().is_some_and(|error| error.sqlstate.as_deref() == Some("55P03"))
     }
 
     /// The error for people, when the transaction of `steps` has been rolled back.
@@ -41,7 +41,11 @@ impl Failure {
             name: migration.name.clone().into_owned(),
             direction: steps[self.index].direction,
             place: self.place,
-            left: if self.lost { Left::Unknown } else { Left::Nothing },
+            left: match self.cause {
+                _ if self.lost => Left::Unknown,
+                StepCause::TransactionEnded => Left::Committed,
+                _ => Left::Nothing,
+            },
             kept: Vec::new(),
             blockers,
             cause: self.cause,
@@ -139,6 +143,9 @@ async fn sqlite_step(
     if !session.in_transaction().await {
         return Err(wrong(StepCause::TransactionEnded));
     }
+    if let Some(code) = step.code {
+        code::run(&mut session.conn, code).await.map_err(wrong)?;
+    }
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await.map_err(wrong)?;
     }
@@ -153,8 +160,8 @@ async fn sqlite_step(
     Ok(report(step, elapsed, notes))
 }
 
-/// A migration travels in one message, transaction and history included, unless its notes have to
-/// be read in between.
+/// A migration travels in one message, transaction and history included, unless its code or its
+/// notes come in between.
 async fn postgres(
     session: &mut Session<'_>,
     steps: &[Step<'_>],
@@ -162,8 +169,7 @@ async fn postgres(
     let mut result = postgres_transaction(session, steps).await;
     if let Err(failure) = &mut result {
         session.roll_back().await;
-        let told = |error: &DbError| error.sqlstate.is_some();
-        let silent = matches!(&failure.cause, StepCause::Database(error) if !told(error));
+        let silent = failure.cause.database().is_some_and(|error| error.sqlstate.is_none());
         failure.lost = silent && session.conn.is_closed();
     }
     result
@@ -185,8 +191,12 @@ async fn postgres_transaction(
         message.push_script(step);
         let mut notes = Vec::new();
         let mut elapsed = POSTGRES_MILLIS.to_owned();
-        if step.notes_query().is_some() {
+        if step.code.is_some() || step.notes_query().is_some() {
             message.send(session, index, step).await?;
+            if let Some(code) = step.code {
+                let run = code::run(&mut session.conn, code);
+                run.await.map_err(|cause| Failure::new(index, cause))?;
+            }
             notes = session.notes(step).await.map_err(|error| Failure::new(index, error))?;
             elapsed = millis(start).to_string();
             message = Message::default();
@@ -291,6 +301,7 @@ pub(crate) fn report(step: &Step<'_>, elapsed_ms: u64, notes: Vec<String>) -> St
         version: step.migration.version.clone(),
         name: step.migration.name.clone().into_owned(),
         direction: step.direction,
+        code: step.code.map(|code| code.name),
         elapsed_ms: Some(elapsed_ms),
         notes,
     }

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use proptest::prelude::*;
 use rstest::rstest;
 use underpin::{
-    Catalog, Checksum, Dialect, Direction, Goal, Grouping, History, Interrupted, Metadata,
+    Catalog, Checksum, Code, Dialect, Direction, Goal, Grouping, History, Interrupted, Metadata,
     Migration, Plan, Policy, Refusal, Step, Version, plan,
 };
 use underpin_catalog::Down;
@@ -128,7 +128,7 @@ proptest! {
     fn a_plan_is_what_set_arithmetic_says(all in numbers(), applied in numbers(), goal in goals()) {
         let catalog = reversibles(&all);
 
-        let plan = plan(&catalog, &history(applied.clone()), &goal, LENIENT).unwrap();
+        let plan = plan(&catalog, &[], &history(applied.clone()), &goal, LENIENT).unwrap();
 
         prop_assert_eq!(steps(&plan), expected(&all, &applied, &goal));
         prop_assert!(plan.steps.iter().all(|step| step.direction == goal.direction()));
@@ -143,9 +143,9 @@ proptest! {
         let catalog = reversibles(&all);
         let history = History { interrupted, ..history(applied) };
 
-        let first = plan(&catalog, &history, &goal, policy);
+        let first = plan(&catalog, &[], &history, &goal, policy);
 
-        prop_assert_eq!(plan(&catalog, &history, &goal, policy), first);
+        prop_assert_eq!(plan(&catalog, &[], &history, &goal, policy), first);
     }
 
     /// From any prefix, which is what a strict policy leaves behind.
@@ -157,9 +157,9 @@ proptest! {
         let applied: BTreeSet<u32> = all.iter().copied().take(count).collect();
 
         let history = history(applied.clone());
-        let down = plan(&catalog, &history, &Goal::Base, STRICT).unwrap();
+        let down = plan(&catalog, &[], &history, &Goal::Base, STRICT).unwrap();
         let empty = History::default();
-        let up = plan(&catalog, &empty, &Goal::Head, STRICT).unwrap();
+        let up = plan(&catalog, &[], &empty, &Goal::Head, STRICT).unwrap();
 
         prop_assert_eq!(versions(&down), applied.into_iter().rev().map(version).collect::<Vec<_>>());
         prop_assert_eq!(versions(&up), all.into_iter().map(version).collect::<Vec<_>>());
@@ -170,11 +170,11 @@ proptest! {
     fn steps_of_one_add_up_to_head(all in numbers(), applied in numbers()) {
         let catalog = reversibles(&all);
         let mut now = history(applied);
-        let whole = steps(&plan(&catalog, &now, &Goal::Head, LENIENT).unwrap());
+        let whole = steps(&plan(&catalog, &[], &now, &Goal::Head, LENIENT).unwrap());
 
         let mut single = Vec::new();
         for _ in &whole {
-            let one = plan(&catalog, &now, &Goal::Up(1), LENIENT).unwrap();
+            let one = plan(&catalog, &[], &now, &Goal::Up(1), LENIENT).unwrap();
             single.extend(steps(&one));
             now.applied.extend(versions(&one).into_iter().map(|version| (version, None)));
         }
@@ -197,7 +197,7 @@ proptest! {
         }
 
         let refusals =
-            plan(&catalog, &history, &goal, policy).map_or_else(|refused| refused.0, |_| vec![]);
+            plan(&catalog, &[], &history, &goal, policy).map_or_else(|refused| refused.0, |_| vec![]);
 
         let mut wanted = Vec::new();
         for number in &applied {
@@ -231,7 +231,7 @@ proptest! {
         }
         let catalog = catalog(Dialect::Sqlite, migrations);
         let history = history(all.iter().copied().take(all.len() / 2));
-        let plan = plan(&catalog, &history, &goal, STRICT).unwrap();
+        let plan = plan(&catalog, &[], &history, &goal, STRICT).unwrap();
 
         for grouping in [Grouping::PerMigration, Grouping::Single] {
             let groups = plan.transactions(grouping);
@@ -256,8 +256,8 @@ fn an_interrupted_script_is_refused_until_it_is_resumed(
     let applied = if direction == Direction::Up { vec![] } else { vec![1, 2, 3] };
     let history = History { interrupted: Some(interrupted(2, direction, 5)), ..history(applied) };
 
-    let refused = plan(&catalog, &history, &goal, LENIENT).unwrap_err();
-    let resumed = plan(&catalog, &history, &goal, RESUME).unwrap();
+    let refused = plan(&catalog, &[], &history, &goal, LENIENT).unwrap_err();
+    let resumed = plan(&catalog, &[], &history, &goal, RESUME).unwrap();
 
     assert_eq!(refused.0, [Refusal::Interrupted { version: version(2), direction, done: 5 }]);
     let done = |step: &Step<'_>| step.resumed;
@@ -274,7 +274,7 @@ fn an_interrupted_script_is_not_resumed_the_other_way(
     let catalog = reversibles(&BTreeSet::from([1, 2]));
     let history = History { interrupted: Some(interrupted(2, direction, 0)), ..history([1]) };
 
-    let refused = plan(&catalog, &history, &goal, RESUME).unwrap_err();
+    let refused = plan(&catalog, &[], &history, &goal, RESUME).unwrap_err();
 
     assert_eq!(refused.0, [Refusal::Interrupted { version: version(2), direction, done: 0 }]);
 }
@@ -286,7 +286,7 @@ fn an_interrupted_script_that_was_edited_since_is_not_resumed() {
     let interrupted = Interrupted { checksum: Some(began), ..interrupted(2, Direction::Up, 1) };
     let history = History { interrupted: Some(interrupted), ..history([1]) };
 
-    let refused = plan(&catalog, &history, &Goal::Head, RESUME).unwrap_err();
+    let refused = plan(&catalog, &[], &history, &Goal::Head, RESUME).unwrap_err();
 
     let now = reversible(2).checksum;
     let expected = Refusal::Diverged { version: version(2), applied: began, catalog: now };
@@ -298,12 +298,12 @@ fn every_migration_without_a_way_back_is_named() {
     let one_way = |number| migration(number, &format!("SELECT {number}"), Down::None);
     let catalog = catalog(Dialect::Sqlite, vec![one_way(1), reversible(2), one_way(3)]);
 
-    let refused = plan(&catalog, &history([1, 2, 3]), &Goal::Base, STRICT).unwrap_err();
+    let refused = plan(&catalog, &[], &history([1, 2, 3]), &Goal::Base, STRICT).unwrap_err();
 
     let refusal = |number| Refusal::Irreversible { version: version(number) };
     assert_eq!(refused.0, [refusal(3), refusal(1)]);
-    assert!(plan(&catalog, &History::default(), &Goal::Head, STRICT).is_ok());
-    assert!(plan(&catalog, &history([1, 2]), &Goal::Down(1), STRICT).is_ok());
+    assert!(plan(&catalog, &[], &History::default(), &Goal::Head, STRICT).is_ok());
+    assert!(plan(&catalog, &[], &history([1, 2]), &Goal::Down(1), STRICT).is_ok());
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn a_way_back_that_cannot_be_read_is_named_with_its_path() {
     let unreadable = migration(1, "SELECT 1", Down::File(dir.path().to_owned()));
     let catalog = catalog(Dialect::Sqlite, vec![unreadable]);
 
-    let refused = plan(&catalog, &history([1]), &Goal::Base, STRICT).unwrap_err();
+    let refused = plan(&catalog, &[], &history([1]), &Goal::Base, STRICT).unwrap_err();
 
     assert!(matches!(&refused.0[..], [Refusal::Unreadable { .. }]), "{refused}");
     assert!(refused.to_string().contains(&dir.path().display().to_string()), "{refused}");
@@ -338,14 +338,14 @@ fn what_a_transaction_cannot_hold_is_refused_at_its_line_and_only_there(
     let (inside, outside) = (catalog(dialect, vec![inside]), catalog(dialect, vec![outside]));
 
     for (goal, history) in [(Goal::Head, &History::default()), (Goal::Base, &applied)] {
-        let refused = plan(&inside, history, &goal, LENIENT).unwrap_err();
+        let refused = plan(&inside, &[], history, &goal, LENIENT).unwrap_err();
 
         let wanted = goal.direction();
         assert!(
             matches!(&refused.0[..], [Refusal::Script { line: 3, direction, .. }] if *direction == wanted),
             "{refused}"
         );
-        assert!(plan(&outside, history, &goal, STRICT).is_ok());
+        assert!(plan(&outside, &[], history, &goal, STRICT).is_ok());
     }
 }
 
@@ -357,7 +357,7 @@ fn a_command_of_psql_is_refused_on_postgres(#[case] run_in_transaction: bool) {
     one.metadata.run_in_transaction = run_in_transaction;
     let catalog = catalog(Dialect::Postgres, vec![one]);
 
-    let refused = plan(&catalog, &History::default(), &Goal::Head, LENIENT).unwrap_err();
+    let refused = plan(&catalog, &[], &History::default(), &Goal::Head, LENIENT).unwrap_err();
 
     assert!(matches!(&refused.0[..], [Refusal::Script { line: 2, .. }]), "{refused}");
 }
@@ -371,7 +371,7 @@ fn a_script_that_cannot_be_split_is_refused_and_the_others_are_still_checked(
     let broken = |number| migration(number, "SELECT 1;\nSELECT 'open", Down::None);
     let catalog = catalog(dialect, vec![broken(1), reversible(2), broken(3)]);
 
-    let refused = plan(&catalog, &History::default(), &Goal::Head, LENIENT).unwrap_err();
+    let refused = plan(&catalog, &[], &History::default(), &Goal::Head, LENIENT).unwrap_err();
 
     let named: Vec<_> = refused
         .0
@@ -394,7 +394,29 @@ fn a_new_value_of_an_enum_is_committed_before_the_next_step(
     let add = migration(1, "ALTER TYPE mood ADD VALUE 'glad'", Down::None);
     let catalog = catalog(dialect, vec![add, reversible(2)]);
 
-    let plan = plan(&catalog, &History::default(), &Goal::Head, STRICT).unwrap();
+    let plan = plan(&catalog, &[], &History::default(), &Goal::Head, STRICT).unwrap();
 
     assert_eq!(plan.transactions(Grouping::Single).len(), transactions);
+}
+
+#[test]
+fn code_must_be_there_on_the_way_up_alone() {
+    let mut with_code = reversible(2);
+    with_code.metadata.code = Some("a/1".into());
+    let catalog = catalog(Dialect::Sqlite, vec![reversible(1), with_code, reversible(3)]);
+    let code = |name| Code { name, run: |_| Box::pin(async { Ok(()) }) };
+
+    for others in [&[][..], &[code("a/2")]] {
+        let refused = plan(&catalog, others, &history([1]), &Goal::Head, STRICT).unwrap_err();
+        assert_eq!(
+            refused.0,
+            [Refusal::UnknownCode { version: version(2), code: "a/1".to_owned() }]
+        );
+        assert!(plan(&catalog, others, &history([]), &Goal::Up(1), STRICT).is_ok());
+        assert!(plan(&catalog, others, &history([1, 2]), &Goal::Base, STRICT).is_ok());
+    }
+    let both = [code("b/1"), code("a/1")];
+    let plan = plan(&catalog, &both, &history([1]), &Goal::Head, STRICT).unwrap();
+    let names: Vec<_> = plan.steps.iter().map(|step| step.code.map(|code| code.name)).collect();
+    assert_eq!(names, [Some("a/1"), None]);
 }

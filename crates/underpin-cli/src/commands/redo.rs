@@ -1,7 +1,8 @@
 //! `underpin redo`
 
 use anyhow::Context as _;
-use underpin::Goal;
+use underpin::{Error, Goal, History, Policy, plan};
+use underpin_migrations::CODE;
 
 use crate::{
     context::{Context, PolicyArgs},
@@ -20,6 +21,12 @@ impl Redo {
         let url = context.url()?;
         let catalog = context.catalog(url.dialect())?;
         let engine = context.engine(&catalog, &url, self.policy)?;
+        // What cannot be applied again is not taken back.
+        if let Some(step) = engine.dry_run(&Goal::Down(1)).await?.steps.first() {
+            let again = Goal::Only(step.version.clone());
+            plan(&catalog, CODE, &History::default(), &again, Policy::default())
+                .map_err(Error::from)?;
+        }
         let mut report = engine.migrate(&Goal::Down(1)).await?;
         if let Some(version) = report.steps.first().map(|step| step.version.clone()) {
             let again = engine.migrate(&Goal::Only(version.clone())).await;

@@ -11,7 +11,7 @@ mod wrong;
 use std::path::PathBuf;
 
 use underpin::{Catalog, Engine, Error, Goal, Options, Report, Schema};
-use underpin_migrations::{bot, project};
+use underpin_migrations::{CODE, bot, project};
 use underpin_testkit::{Dialect, TestDb, block_on};
 
 /// The catalog of a set by its name.
@@ -26,14 +26,14 @@ fn set(name: &str, dialect: Dialect) -> &'static Catalog {
 fn migrate(db: &TestDb, set_name: &str, goal: &Goal) -> Result<Report, Error> {
     let url = db.database_url();
     let catalog = set(set_name, db.dialect());
-    block_on(async || Engine::new(catalog, &url, Options::default())?.migrate(goal).await)
+    block_on(async || Engine::new(catalog, CODE, &url, Options::default())?.migrate(goal).await)
 }
 
 fn schema(db: &TestDb, set_name: &str) -> Schema {
     let url = db.database_url();
     let catalog = set(set_name, db.dialect());
     block_on(async || {
-        Engine::new(catalog, &url, Options::default()).unwrap().schema().await.unwrap()
+        Engine::new(catalog, CODE, &url, Options::default()).unwrap().schema().await.unwrap()
     })
 }
 

@@ -207,7 +207,8 @@ fn a_script_that_names_the_live_schema_is_not_tried() {
     let catalog = underpin::Catalog::read(db.dir(), "test", Dialect::Postgres).unwrap();
 
     let error = underpin_testkit::block_on(async || {
-        let engine = underpin::Engine::new(&catalog, &url, underpin::Options::default()).unwrap();
+        let engine =
+            underpin::Engine::new(&catalog, &[], &url, underpin::Options::default()).unwrap();
         engine.adopt_dry_run().await.unwrap_err()
     });
 
@@ -228,7 +229,8 @@ fn a_collation_counts() {
     let catalog = underpin::Catalog::read(db.dir(), "test", Dialect::Sqlite).unwrap();
 
     let error = underpin_testkit::block_on(async || {
-        let engine = underpin::Engine::new(&catalog, &url, underpin::Options::default()).unwrap();
+        let engine =
+            underpin::Engine::new(&catalog, &[], &url, underpin::Options::default()).unwrap();
         engine.adopt().await.unwrap_err()
     });
 

@@ -5,7 +5,7 @@ use underpin_db::{Access, DatabaseUrl};
 use super::Engine;
 use crate::{
     Adopted, Direction, Error, Goal, Grouping, History, Plan, Report, Step, StepReport, adopt,
-    plan::plan, session::Session, transaction,
+    session::Session, transaction,
 };
 
 impl Engine<'_> {
@@ -14,7 +14,7 @@ impl Engine<'_> {
         let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
         if absent && goal.direction() == Direction::Up {
             let history = History::default();
-            let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+            let plan = self.plan(&history, goal)?;
             return Ok(self.announce(&plan, None, Grouping::Single, &history));
         }
         let mut session = self.session(Access::ReadOnly).await?;
@@ -28,7 +28,7 @@ impl Engine<'_> {
                 None => grouping = Grouping::Single,
             }
         }
-        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        let plan = self.plan(&history, goal)?;
         Ok(self.announce(&plan, adopted, grouping, &history))
     }
 
@@ -82,7 +82,14 @@ impl Engine<'_> {
             }
             grouping = Grouping::Single;
         }
-        let plan = plan(self.catalog, &history, goal, self.options.policy)?;
+        let plan = self.plan(&history, goal)?;
+        if let Some((step, code)) = plan.steps.iter().find_map(|step| Some((step, step.code?))) {
+            return Err(Error::ScriptWithoutCode {
+                version: step.migration.version.clone(),
+                name: step.migration.name.clone().into_owned(),
+                code: code.name.to_owned(),
+            });
+        }
         Ok(crate::script::render(&session, &plan, grouping))
     }
 }

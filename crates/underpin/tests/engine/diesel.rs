@@ -9,16 +9,18 @@ use rstest::rstest;
 use underpin::{Catalog, DieselSource, Goal};
 use underpin_testkit::{Dialect, TestDb};
 
-use crate::{applied, migrate, own_tables, ran, tables};
+use crate::{applied, catalog, migrate, own_tables, ran, table, tables};
 
 /// What Diesel's harness does with the catalog: the versions that it ran.
-fn harness(db: &TestDb, catalog: &Catalog) -> Vec<String> {
+fn harness(db: &TestDb, catalog: &Catalog) -> Result<Vec<String>, String> {
     fn run<DB: diesel::backend::Backend>(
         conn: &mut impl MigrationHarness<DB>,
         catalog: &Catalog,
-    ) -> Vec<String> {
-        let ran = conn.run_pending_migrations(DieselSource(catalog)).unwrap();
-        ran.iter().map(ToString::to_string).collect()
+    ) -> Result<Vec<String>, String> {
+        let ran = conn
+            .run_pending_migrations(DieselSource(catalog))
+            .map_err(|error| error.to_string())?;
+        Ok(ran.iter().map(ToString::to_string).collect())
     }
     match db.dialect() {
         Dialect::Sqlite => {
@@ -39,7 +41,7 @@ fn harness(db: &TestDb, catalog: &Catalog) -> Vec<String> {
 #[case::postgres(Dialect::Postgres)]
 fn after_diesel_nothing_is_pending_for_us(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
-    assert_eq!(harness(&db, &tables(dialect, 2)), ["0001", "0002"]);
+    assert_eq!(harness(&db, &tables(dialect, 2)).unwrap(), ["0001", "0002"]);
 
     let report = migrate(&db, &tables(dialect, 3), &Goal::Head).unwrap();
 
@@ -55,9 +57,26 @@ fn after_us_nothing_is_pending_for_diesel(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     migrate(&db, &tables(dialect, 2), &Goal::Head).unwrap();
 
-    assert!(harness(&db, &tables(dialect, 2)).is_empty());
-    assert_eq!(harness(&db, &tables(dialect, 3)), ["0003"]);
+    assert!(harness(&db, &tables(dialect, 2)).unwrap().is_empty());
+    assert_eq!(harness(&db, &tables(dialect, 3)).unwrap(), ["0003"]);
 
     assert_eq!(applied(&db), ["0001", "0002", "0003"]);
     assert!(migrate(&db, &tables(dialect, 3), &Goal::Head).unwrap().steps.is_empty());
+}
+
+/// The harness has no connection that our code could work on, and must not leave it out in silence.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn diesel_stops_at_a_migration_with_code(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let mut second = table(2);
+    second.metadata.code = Some("insert/1".into());
+
+    let error = harness(&db, &catalog(dialect, vec![table(1), second])).unwrap_err();
+
+    assert!(error.contains("0002_create_t2 runs the code `insert/1`"), "{error}");
+    assert!(error.contains("`underpin upgrade`"), "{error}");
+    assert_eq!(applied(&db), ["0001"]);
+    assert_eq!(own_tables(&db), ["t1"]);
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod code;
 mod concurrent;
 mod diesel;
 mod goals;
@@ -11,6 +12,8 @@ mod stepwise;
 mod transaction;
 
 use std::borrow::Cow;
+
+use code::CODE;
 
 use underpin::{Catalog, Checksum, Engine, Error, Goal, Metadata, Migration, Options, Report};
 use underpin_catalog::Down;
@@ -58,7 +61,7 @@ fn with_engine<T: Send>(
     work: impl AsyncFnOnce(Engine<'_>) -> T + Send,
 ) -> T {
     let url = db.database_url();
-    block_on(async || work(Engine::new(catalog, &url, options).unwrap()).await)
+    block_on(async || work(Engine::new(catalog, CODE, &url, options).unwrap()).await)
 }
 
 fn migrate(db: &TestDb, catalog: &Catalog, goal: &Goal) -> Result<Report, Error> {
