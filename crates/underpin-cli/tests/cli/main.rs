@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod code;
 mod crash;
 mod dry_run;
 mod help;
@@ -15,6 +16,7 @@ mod script;
 mod starters;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -48,7 +50,9 @@ fn said(output: &Output) -> String {
 }
 
 /// What a test compares: tables and rows, without the engine's own, and the versions applied.
-fn state(db: &TestDb) -> (std::collections::BTreeMap<String, Vec<String>>, Vec<String>) {
+type State = (BTreeMap<String, Vec<String>>, Vec<String>);
+
+fn state(db: &TestDb) -> State {
     let known = db.tables().iter().any(|table| table == "__diesel_schema_migrations");
     let versions = "SELECT version FROM __diesel_schema_migrations ORDER BY version";
     (db.dump(), if known { db.texts(versions) } else { Vec::new() })

@@ -38,8 +38,8 @@ fn history(db: &TestDb) -> Vec<String> {
 }
 
 #[rstest]
-#[case::bot_from_nothing("bot", None, &["upgrade"])]
-#[case::bot_from_the_first("bot", Some("+1"), &["upgrade"])]
+#[case::bot_from_nothing("bot", None, &["upgrade", "20261121090100"])]
+#[case::bot_from_the_first("bot", Some("+1"), &["upgrade", "20261121090100"])]
 #[case::bot_down("bot", Some("head"), &["downgrade", "-1"])]
 #[case::bot_to_base("bot", Some("head"), &["downgrade", "base"])]
 #[case::project_from_nothing("project", None, &["upgrade"])]

@@ -5,6 +5,8 @@
 
 mod fixtures;
 mod round_trip;
+mod tokens;
+mod traces;
 mod v060;
 mod wrong;
 

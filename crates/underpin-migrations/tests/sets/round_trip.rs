@@ -4,10 +4,10 @@ use rstest::rstest;
 use underpin::Goal;
 use underpin_testkit::{Dialect, TestDb};
 
-use crate::{fixture, migrate, schema, set};
+use crate::{fixture, migrate, schema, set, tokens::settled};
 
 /// One step at a time from the rows of a real file: after up, down, up every version of the schema
-/// is what it was before, and so is every row.
+/// is what it was before, and so is every row; but a token stays hashed.
 #[rstest]
 #[case::bot_sqlite("bot", Dialect::Sqlite, "rosey_v050.db")]
 #[case::bot_postgres("bot", Dialect::Postgres, "rosey_v050.db")]
@@ -29,11 +29,11 @@ fn each_migration_goes_up_down_and_up(
 
         migrate(&db, set_name, &Goal::Down(1)).unwrap();
         assert_eq!(before.0.differences(&schema(&db, set_name)), [], "{}", migration.name);
-        assert_eq!(db.dump(), before.1, "{}", migration.name);
+        assert_eq!(settled(db.dump()), settled(before.1), "{}", migration.name);
 
         migrate(&db, set_name, &Goal::Up(1)).unwrap();
         assert_eq!(after.0.differences(&schema(&db, set_name)), [], "{}", migration.name);
-        assert_eq!(db.dump(), after.1, "{}", migration.name);
+        assert_eq!(settled(db.dump()), settled(after.1), "{}", migration.name);
     }
 }
 
