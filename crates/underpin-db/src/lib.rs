@@ -9,6 +9,7 @@ mod pool;
 mod postgres;
 mod sqlite;
 mod url;
+mod work;
 
 pub use code::{Code, CodeFuture};
 pub use conn::Conn;
@@ -18,6 +19,7 @@ pub use options::{Access, ConnectOptions};
 pub use pool::{Db, PgConn, PoolOptions};
 pub use underpin_catalog::Dialect;
 pub use url::{DatabaseUrl, UrlError};
+pub use work::{DbConn, Work};
 
 /// Waits until a connection to the database at `url` can be opened, at most `timeout`.
 ///

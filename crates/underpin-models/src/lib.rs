@@ -1,4 +1,6 @@
-//! Tables and rows of the `bot` and the `project` set, one text for both dialects.
+//! Tables, rows and repositories of the `bot` and the `project` set, one text for both dialects.
+
+mod repository;
 
 pub mod bot;
 pub mod project;

@@ -11,8 +11,8 @@ use underpin_db::{Db, PoolOptions};
 use underpin_migrations::{bot as bot_catalog, project as project_catalog};
 use underpin_models::{
     bot::{
-        ApiToken, ChannelStats, ChatLine, CurrentStatus, OutboundMessage, RecoveredValue,
-        UserAction, UserCount, UserStats,
+        ApiToken, ChannelStats, ChatLine, CurrentStatus, EventPosition, JobRun, OutboundMessage,
+        RecoveredValue, UserAction, UserCount, UserStats,
     },
     project::{
         Approval, Artifact, ArtifactType, ChangeRequest, ChangeRequestStatus, ControlState, Phase,
@@ -39,13 +39,15 @@ macro_rules! assert_bot_rows {
         assert_round_trip!($conn,
             table::api_tokens::table, ApiToken = ApiToken {
                 id: 1 << 40,
-                token: "geheim%_".to_owned(),
+                token_hash: "sha256:%_".to_owned(),
+                preview: "geheim%_".to_owned(),
                 name: None,
                 permissions: Some("say".to_owned()),
                 description: Some("für Zoë".to_owned()),
                 created_at: 1_750_000_000,
                 last_used: Some(i64::MAX),
                 is_active: false,
+                revoked_at: Some(3),
             };
             table::outbound_messages::table, OutboundMessage = OutboundMessage {
                 id: 7,
@@ -55,7 +57,13 @@ macro_rules! assert_bot_rows {
                 sent_timestamp: Some(2),
                 retry_count: 3,
                 error_message: Some(String::new()),
+                last_attempt: Some(3),
+                failed_at: None,
             };
+            table::event_positions::table, EventPosition = EventPosition {
+                stream: "BOT".to_owned(), incarnation: "2026".to_owned(), sequence: i64::MAX,
+            };
+            table::job_runs::table, JobRun = JobRun { job: "retention".to_owned(), last_run: 1 };
             table::recent_chat::table, ChatLine = ChatLine {
                 id: 7, timestamp: -1, username: "x".repeat(64), message: "\u{1F642}".to_owned(),
             };

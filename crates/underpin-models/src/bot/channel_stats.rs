@@ -1,8 +1,10 @@
 //! `channel_stats`.
 
-use diesel::prelude::*;
+use diesel::{dsl::case_when, prelude::*, upsert::excluded};
+use diesel_async::RunQueryDsl;
 
 use super::schema::channel_stats;
+use crate::repository::repository;
 
 /// The highest numbers ever seen in the channel; one row, with the id 1.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -21,4 +23,63 @@ pub struct ChannelStats {
     pub max_connected_timestamp: Option<i64>,
     /// Unix seconds; 0 until the first update.
     pub last_updated: i64,
+}
+
+/// The id of the only row.
+const ROW: i64 = 1;
+
+repository! {
+    /// The highest numbers ever seen.
+    pub trait ChannelStatsRepository {
+        /// Raises the high-water marks to `users` and `connected` where those are higher, and notes
+        /// `now` (Unix seconds) beside what was raised. Nothing else changes.
+        write fn update_high_water_mark(
+            conn,
+            users: i64,
+            connected: Option<i64>,
+            now: i64,
+        ) -> () {
+            let seen = ChannelStats {
+                id: ROW,
+                max_users: users.max(0),
+                max_users_timestamp: (users > 0).then_some(now),
+                max_connected: connected.unwrap_or(0).max(0),
+                max_connected_timestamp: connected.filter(|count| *count > 0).map(|_| now),
+                last_updated: now,
+            };
+            let more_users = || excluded(channel_stats::max_users).gt(channel_stats::max_users);
+            let more_connected =
+                || excluded(channel_stats::max_connected).gt(channel_stats::max_connected);
+            diesel::insert_into(channel_stats::table)
+                .values(seen)
+                .on_conflict(channel_stats::id)
+                .do_update()
+                .set((
+                    channel_stats::max_users
+                        .eq(case_when(more_users(), excluded(channel_stats::max_users))
+                            .otherwise(channel_stats::max_users)),
+                    channel_stats::max_users_timestamp
+                        .eq(case_when(more_users(), Some(now))
+                            .otherwise(channel_stats::max_users_timestamp)),
+                    channel_stats::max_connected
+                        .eq(case_when(more_connected(), excluded(channel_stats::max_connected))
+                            .otherwise(channel_stats::max_connected)),
+                    channel_stats::max_connected_timestamp
+                        .eq(case_when(more_connected(), Some(now))
+                            .otherwise(channel_stats::max_connected_timestamp)),
+                    channel_stats::last_updated
+                        .eq(case_when(more_users().or(more_connected()), excluded(channel_stats::last_updated))
+                            .otherwise(channel_stats::last_updated)),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+
+        /// The marks; `None` when nothing was ever counted.
+        read fn high_water_marks(conn) -> Option<ChannelStats> {
+            let query = channel_stats::table.find(ROW).select(ChannelStats::as_select());
+            Ok(query.first(conn).await.optional()?)
+        }
+    }
 }

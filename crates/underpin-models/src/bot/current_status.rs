@@ -1,8 +1,10 @@
 //! `current_status`.
 
 use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
 
 use super::schema::current_status;
+use crate::repository::repository;
 
 /// What the bot last said about itself and the channel; one row, with the id 1.
 #[derive(Debug, Clone, PartialEq, Identifiable, Insertable, Queryable, Selectable)]
@@ -11,7 +13,7 @@ use super::schema::current_status;
 pub struct CurrentStatus {
     /// Always 1.
     pub id: i64,
-    /// `online` or `offline`, after the bot's connection when the row was migrated.
+    /// `online` or `offline`, after [`CurrentStatus::bot_connected`].
     pub status: String,
     /// The bot's name in the channel.
     pub bot_name: Option<String>,
@@ -41,4 +43,71 @@ pub struct CurrentStatus {
     pub connected_users: i64,
     /// Unix seconds; 0 until the first update.
     pub last_updated: i64,
+}
+
+/// What the bot says anew about itself; `None` leaves a value as it is.
+#[derive(Debug, Clone, Default, PartialEq, AsChangeset)]
+#[diesel(table_name = current_status)]
+#[expect(clippy::option_option, reason = "the inner `None` sets the value to NULL")]
+pub struct StatusUpdate {
+    /// See [`CurrentStatus::bot_name`].
+    pub bot_name: Option<Option<String>>,
+    /// See [`CurrentStatus::bot_rank`].
+    pub bot_rank: Option<Option<f64>>,
+    /// See [`CurrentStatus::bot_afk`].
+    pub bot_afk: Option<Option<bool>>,
+    /// See [`CurrentStatus::channel_name`].
+    pub channel_name: Option<Option<String>>,
+    /// See [`CurrentStatus::current_chat_users`].
+    pub current_chat_users: Option<i64>,
+    /// See [`CurrentStatus::current_connected_users`].
+    pub current_connected_users: Option<i64>,
+    /// See [`CurrentStatus::playlist_items`].
+    pub playlist_items: Option<i64>,
+    /// See [`CurrentStatus::current_media_title`].
+    pub current_media_title: Option<Option<String>>,
+    /// See [`CurrentStatus::current_media_duration`].
+    pub current_media_duration: Option<Option<i64>>,
+    /// See [`CurrentStatus::bot_start_time`].
+    pub bot_start_time: Option<Option<i64>>,
+    /// See [`CurrentStatus::bot_connected`].
+    pub bot_connected: Option<Option<bool>>,
+}
+
+/// The id of the only row.
+const ROW: i64 = 1;
+
+repository! {
+    /// What the bot last said about itself.
+    pub trait CurrentStatusRepository {
+        /// Takes over what `update` says, at `now` (Unix seconds). An empty update changes nothing.
+        transaction fn update_current_status(conn, update: StatusUpdate, now: i64) -> () {
+            if update == StatusUpdate::default() {
+                return Ok(());
+            }
+            diesel::insert_into(current_status::table)
+                .values(current_status::id.eq(ROW))
+                .on_conflict_do_nothing()
+                .execute(conn)
+                .await?;
+            let status = update
+                .bot_connected
+                .map(|connected| if connected == Some(true) { "online" } else { "offline" });
+            diesel::update(current_status::table.find(ROW))
+                .set((
+                    update,
+                    status.map(|status| current_status::status.eq(status)),
+                    current_status::last_updated.eq(now),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+
+        /// The status; `None` when there is no row, which is so only if somebody deleted it.
+        read fn current_status(conn) -> Option<CurrentStatus> {
+            let query = current_status::table.find(ROW).select(CurrentStatus::as_select());
+            Ok(query.first(conn).await.optional()?)
+        }
+    }
 }

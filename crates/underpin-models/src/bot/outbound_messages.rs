@@ -1,8 +1,17 @@
 //! `outbound_messages`.
 
-use diesel::prelude::*;
+use diesel::{
+    dsl::{case_when, count, count_star, not},
+    prelude::*,
+    sql_types::{BigInt, Bool},
+};
+use diesel_async::RunQueryDsl;
 
 use super::schema::outbound_messages;
+use crate::repository::repository;
+
+/// Failed attempts after which the bot, unless it says otherwise, no longer asks for a message.
+pub const MAX_RETRIES: i64 = 3;
 
 /// A message that waits to be said by the bot, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -23,4 +32,209 @@ pub struct OutboundMessage {
     pub retry_count: i64,
     /// Why the last attempt failed; kept when a later one succeeds.
     pub error_message: Option<String>,
+    /// When the last failed attempt was, in Unix seconds; `None` also where an older release did
+    /// not write it down.
+    pub last_attempt: Option<i64>,
+    /// When an attempt failed for good, in Unix seconds.
+    pub failed_at: Option<i64>,
+}
+
+/// How far a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutboundState {
+    /// Nobody tried yet.
+    Queued,
+    /// An attempt failed, another one follows.
+    Retrying,
+    /// Said.
+    Sent,
+    /// It cannot be said, so nobody tries again.
+    Failed,
+    /// [`MAX_RETRIES`] attempts failed.
+    Abandoned,
+}
+
+impl OutboundState {
+    /// All, in the order of a message's life.
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Retrying, Self::Sent, Self::Failed, Self::Abandoned];
+
+    /// In lower case, as answers give it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Retrying => "retrying",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+
+    fn of(sent: bool, failed: bool, retry_count: i64) -> Self {
+        match (sent, failed, retry_count) {
+            (true, _, _) => Self::Sent,
+            (false, true, _) => Self::Failed,
+            (false, false, MAX_RETRIES..) => Self::Abandoned,
+            (false, false, 1..) => Self::Retrying,
+            (false, false, _) => Self::Queued,
+        }
+    }
+}
+
+impl OutboundMessage {
+    /// How far it is.
+    #[must_use]
+    pub fn state(&self) -> OutboundState {
+        OutboundState::of(self.sent, self.failed_at.is_some(), self.retry_count)
+    }
+}
+
+/// Which messages the bot may send now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnsentFilter {
+    /// At most so many. Default: 50.
+    pub limit: i64,
+    /// Only those with fewer failed attempts. Default: [`MAX_RETRIES`].
+    pub max_retries: i64,
+    /// Also those whose pause after a failed attempt is not over. Default: no.
+    pub bypass_backoff: bool,
+}
+
+impl Default for UnsentFilter {
+    fn default() -> Self {
+        Self { limit: 50, max_retries: MAX_RETRIES, bypass_backoff: false }
+    }
+}
+
+repository! {
+    /// Messages for the bot to say.
+    pub trait OutboundRepository {
+        /// Queues `message` at `now` (Unix seconds), and gives its id.
+        write fn enqueue_outbound_message(conn, message: String, now: i64) -> i64 {
+            let new = (
+                outbound_messages::timestamp.eq(now),
+                outbound_messages::message.eq(message),
+            );
+            let insert = diesel::insert_into(outbound_messages::table).values(new);
+            Ok(insert.returning(outbound_messages::id).get_result(conn).await?)
+        }
+
+        /// The messages that may be sent at `now` (Unix seconds), oldest first.
+        ///
+        /// After a failed attempt a message pauses for 120 s, after each further one twice as long, up
+        /// to 7,680 s. Where an older release left no time of the attempt, the pause counts from the
+        /// queueing.
+        read fn unsent_outbound_messages(
+            conn,
+            filter: UnsentFilter,
+            now: i64,
+        ) -> Vec<OutboundMessage> {
+            let attempts = outbound_messages::retry_count;
+            let seconds = |number: i64| number.into_sql::<BigInt>();
+            let pause = case_when(attempts.le(0), seconds(0))
+                .when(attempts.eq(1), seconds(120))
+                .when(attempts.eq(2), seconds(240))
+                .when(attempts.eq(3), seconds(480))
+                .when(attempts.eq(4), seconds(960))
+                .when(attempts.eq(5), seconds(1_920))
+                .when(attempts.eq(6), seconds(3_840))
+                .otherwise(seconds(7_680));
+            let last = outbound_messages::last_attempt;
+            let from = case_when(last.is_null(), outbound_messages::timestamp)
+                .otherwise(last.assume_not_null());
+            let query = outbound_messages::table
+                .filter(not(outbound_messages::sent))
+                .filter(outbound_messages::failed_at.is_null())
+                .filter(outbound_messages::retry_count.lt(filter.max_retries))
+                .filter((from + pause).le(now).or(filter.bypass_backoff.into_sql::<Bool>()))
+                .order((outbound_messages::timestamp, outbound_messages::id))
+                .limit(filter.limit)
+                .select(OutboundMessage::as_select());
+            Ok(query.load(conn).await?)
+        }
+
+        /// Notes that the bot said message `id` at `now` (Unix seconds). What went wrong before stays
+        /// to be read. An unknown id changes nothing.
+        write fn mark_outbound_sent(conn, id: i64, now: i64) -> () {
+            diesel::update(outbound_messages::table.find(id))
+                .set((
+                    outbound_messages::sent.eq(true),
+                    outbound_messages::sent_timestamp.eq(now),
+                    outbound_messages::failed_at.eq(None::<i64>),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+
+        /// Notes that an attempt to say message `id` failed at `now` (Unix seconds), `permanent`ly when
+        /// trying again is pointless. An unknown id, or a message that was said, changes nothing.
+        write fn mark_outbound_failed(
+            conn,
+            id: i64,
+            error: String,
+            permanent: bool,
+            now: i64,
+        ) -> () {
+            diesel::update(outbound_messages::table.find(id))
+                .filter(not(outbound_messages::sent))
+                .set((
+                    outbound_messages::retry_count.eq(outbound_messages::retry_count + 1),
+                    outbound_messages::error_message.eq(error),
+                    outbound_messages::last_attempt.eq(now),
+                    permanent.then(|| outbound_messages::failed_at.eq(now)),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+
+        /// The newest `limit` messages, newest first.
+        read fn recent_outbound_messages(conn, limit: i64) -> Vec<OutboundMessage> {
+            let query = outbound_messages::table
+                .order((outbound_messages::timestamp.desc(), outbound_messages::id.desc()))
+                .limit(limit)
+                .select(OutboundMessage::as_select());
+            Ok(query.load(conn).await?)
+        }
+
+        /// How many messages are in each state, in the order of [`OutboundState::ALL`].
+        read fn outbound_states(conn) -> Vec<(OutboundState, i64)> {
+            let query = outbound_messages::table
+                .group_by((outbound_messages::sent, outbound_messages::retry_count))
+                .select((
+                    outbound_messages::sent,
+                    outbound_messages::retry_count,
+                    count_star(),
+                    count(outbound_messages::failed_at),
+                ));
+            let groups: Vec<(bool, i64, i64, i64)> = query.load(conn).await?;
+            let mut counts = OutboundState::ALL.map(|state| (state, 0));
+            for (sent, retries, all, failed) in groups {
+                for (is_failed, number) in [(true, failed), (false, all - failed)] {
+                    let state = OutboundState::of(sent, is_failed, retries);
+                    if let Some((_, count)) = counts.iter_mut().find(|(one, _)| *one == state) {
+                        *count += number;
+                    }
+                }
+            }
+            Ok(counts.into())
+        }
+
+        /// Deletes what was said, failed for good or was abandoned before `before` (Unix seconds), and
+        /// says how many. A message that is still to be sent stays, however old.
+        write fn delete_outbound_before(conn, before: i64) -> usize {
+            let abandoned = not(outbound_messages::sent)
+                .and(outbound_messages::retry_count.ge(MAX_RETRIES))
+                .and(outbound_messages::last_attempt.lt(before).assume_not_null());
+            let old = outbound_messages::sent_timestamp
+                .lt(before)
+                .assume_not_null()
+                .and(outbound_messages::sent)
+                .or(outbound_messages::failed_at.lt(before).assume_not_null())
+                .or(abandoned);
+            Ok(diesel::delete(outbound_messages::table.filter(old)).execute(conn).await?)
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! `recent_chat`.
 
 use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
 
-use super::schema::recent_chat;
+use super::{schema::recent_chat, user_stats::UserStatsRepository as _};
+use crate::repository::repository;
 
 /// A line of the chat, kept for a few days.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -17,4 +19,52 @@ pub struct ChatLine {
     pub username: String,
     /// What was said.
     pub message: String,
+}
+
+repository! {
+    /// What was said lately. Lines are ordered by second, then by arrival.
+    pub trait RecentChatRepository {
+        /// Counts a line that `username` said at `now` (Unix seconds), and keeps it.
+        ///
+        /// What the channel itself says, as `server` in any case, is counted but not kept.
+        transaction fn user_chat_message(conn, username: String, message: String, now: i64) -> () {
+            conn.count_chat_line(username.clone(), now).await?;
+            if !username.is_empty() && !message.is_empty() && username.to_lowercase() != "server" {
+                conn.log_chat(username, message, now).await?;
+            }
+            Ok(())
+        }
+
+        /// Keeps a line, whoever said it, and counts nothing.
+        write fn log_chat(conn, username: String, message: String, timestamp: i64) -> () {
+            diesel::insert_into(recent_chat::table)
+                .values((
+                    recent_chat::timestamp.eq(timestamp),
+                    recent_chat::username.eq(username),
+                    recent_chat::message.eq(message),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+
+        /// The newest `limit` lines that are not older than `since` (Unix seconds, `None` for all),
+        /// oldest first.
+        read fn recent_chat(conn, since: Option<i64>, limit: i64) -> Vec<ChatLine> {
+            let query = recent_chat::table
+                .filter(recent_chat::timestamp.ge(since.unwrap_or(i64::MIN)))
+                .order((recent_chat::timestamp.desc(), recent_chat::id.desc()))
+                .limit(limit)
+                .select(ChatLine::as_select());
+            let mut lines: Vec<ChatLine> = query.load(conn).await?;
+            lines.reverse();
+            Ok(lines)
+        }
+
+        /// Deletes the lines from before `before` (Unix seconds), and says how many.
+        write fn delete_chat_before(conn, before: i64) -> usize {
+            let old = recent_chat::table.filter(recent_chat::timestamp.lt(before));
+            Ok(diesel::delete(old).execute(conn).await?)
+        }
+    }
 }

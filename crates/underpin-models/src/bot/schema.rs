@@ -5,13 +5,15 @@
 diesel::table! {
     api_tokens (id) {
         id -> BigInt,
-        token -> Text,
+        token_hash -> Text,
+        preview -> Text,
         name -> Nullable<Text>,
         permissions -> Nullable<Text>,
         description -> Nullable<Text>,
         created_at -> BigInt,
         last_used -> Nullable<BigInt>,
         is_active -> Bool,
+        revoked_at -> Nullable<BigInt>,
     }
 }
 
@@ -48,6 +50,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_positions (stream) {
+        stream -> Text,
+        incarnation -> Text,
+        sequence -> BigInt,
+    }
+}
+
+diesel::table! {
+    job_runs (job) {
+        job -> Text,
+        last_run -> BigInt,
+    }
+}
+
+diesel::table! {
     outbound_messages (id) {
         id -> BigInt,
         timestamp -> BigInt,
@@ -56,6 +73,8 @@ diesel::table! {
         sent_timestamp -> Nullable<BigInt>,
         retry_count -> BigInt,
         error_message -> Nullable<Text>,
+        last_attempt -> Nullable<BigInt>,
+        failed_at -> Nullable<BigInt>,
     }
 }
 
@@ -113,6 +132,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_tokens,
     channel_stats,
     current_status,
+    event_positions,
+    job_runs,
     outbound_messages,
     recent_chat,
     bot_recovered_values,

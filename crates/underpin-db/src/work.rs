@@ -1,0 +1,136 @@
+//! Units of work: what runs on one connection, from taking it to giving it back.
+
+use bb8::PooledConnection;
+use diesel::{connection::AnsiTransactionManager, result::Error as DieselError};
+use diesel_async::{
+    AsyncConnection, TransactionManager as _, pooled_connection::AsyncDieselConnectionManager,
+};
+use futures_util::future::BoxFuture;
+
+use crate::{Db, DbError, PgConn, SqliteConn};
+
+/// A connection taken from a pool for one unit of work.
+pub enum DbConn {
+    /// PostgreSQL.
+    Postgres(PooledConnection<'static, AsyncDieselConnectionManager<PgConn>>),
+    /// SQLite; it works where it is polled, so only [`Db`] hands it out, on a thread that may block.
+    Sqlite(PooledConnection<'static, AsyncDieselConnectionManager<SqliteConn>>),
+}
+
+/// What is to be done with a connection: `move |conn| async move { … }.boxed()`.
+pub trait Work<T>:
+    for<'c> FnOnce(&'c mut DbConn) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static
+{
+}
+
+impl<T, F> Work<T> for F where
+    F: for<'c> FnOnce(&'c mut DbConn) -> BoxFuture<'c, Result<T, DbError>> + Send + 'static
+{
+}
+
+/// Which connection a unit of work takes, and whether it is a transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Read,
+    Write,
+    Transaction,
+}
+
+impl Db {
+    /// Runs one query; on SQLite on a connection that cannot write.
+    pub async fn read<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DbError> {
+        self.run(Mode::Read, work).await
+    }
+
+    /// Runs one statement that writes, which needs no transaction around it.
+    pub async fn write<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DbError> {
+        self.run(Mode::Write, work).await
+    }
+
+    /// Runs several statements together or not at all. An error, or a caller that stops waiting
+    /// before the end on PostgreSQL, takes back all of them; on SQLite the work always comes to
+    /// its end.
+    pub async fn transaction<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DbError> {
+        self.run(Mode::Transaction, work).await
+    }
+
+    async fn run<T: Send + 'static>(&self, mode: Mode, work: impl Work<T>) -> Result<T, DbError> {
+        match self {
+            Self::Postgres(pool) => {
+                let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
+                DbConn::Postgres(conn).run(mode, work).await
+            }
+            Self::Sqlite { writer, readers } => {
+                let pool = if mode == Mode::Read { readers } else { writer };
+                let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
+                let runtime = tokio::runtime::Handle::current();
+                let task = move || runtime.block_on(DbConn::Sqlite(conn).run(mode, work));
+                let done = tokio::task::spawn_blocking(task).await;
+                done.map_err(|error| DbError { message: error.to_string(), ..DbError::default() })?
+            }
+        }
+    }
+}
+
+impl DbConn {
+    async fn run<T>(mut self, mode: Mode, work: impl Work<T>) -> Result<T, DbError> {
+        if mode != Mode::Transaction {
+            return work(&mut self).await;
+        }
+        self.begin().await?;
+        match work(&mut self).await {
+            Ok(value) => {
+                self.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The error that led here says more than a second one about the same connection,
+                // and the pool drops a connection whose transaction is still open.
+                if let Err(second) = self.roll_back().await {
+                    tracing::debug!(%second, "cannot roll back");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// SQLite takes the lock for writing at once: a transaction that read first and had to wait
+    /// for it later would fail.
+    async fn begin(&mut self) -> Result<(), DieselError> {
+        match self {
+            Self::Postgres(conn) => Transactions::<PgConn>::begin_transaction(&mut **conn).await,
+            Self::Sqlite(conn) => {
+                let begin = |conn: &mut diesel::SqliteConnection| {
+                    AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+                };
+                conn.spawn_blocking(begin).await
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), DieselError> {
+        match self {
+            Self::Postgres(conn) => Transactions::<PgConn>::commit_transaction(&mut **conn).await,
+            Self::Sqlite(conn) => Transactions::<SqliteConn>::commit_transaction(&mut **conn).await,
+        }
+    }
+
+    async fn roll_back(&mut self) -> Result<(), DieselError> {
+        match self {
+            Self::Postgres(conn) => Transactions::<PgConn>::rollback_transaction(&mut **conn).await,
+            Self::Sqlite(conn) => {
+                Transactions::<SqliteConn>::rollback_transaction(&mut **conn).await
+            }
+        }
+    }
+}
+
+type Transactions<C> = <C as AsyncConnection>::TransactionManager;
+
+/// No connection became free, or a new one could not be opened.
+fn no_connection(error: &dyn std::error::Error) -> DbError {
+    DbError {
+        message: format!("no connection to the database: {}", crate::error::with_causes(error)),
+        ..DbError::default()
+    }
+}

@@ -1,0 +1,69 @@
+//! `event_positions`.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::schema::event_positions;
+use crate::repository::repository;
+
+/// How far the events of a stream have been applied.
+#[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
+#[diesel(table_name = event_positions, primary_key(stream), treat_none_as_default_value = false)]
+#[diesel(check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
+pub struct EventPosition {
+    /// The stream's name.
+    pub stream: String,
+    /// When the stream was created, as its server says: a stream that is made anew counts from 1 again.
+    pub incarnation: String,
+    /// The last applied event's number in the stream; 0 before the first.
+    pub sequence: i64,
+}
+
+repository! {
+    /// How far the events of a stream have been applied.
+    pub trait EventPositionRepository {
+        /// The number of the last event of `stream` that was applied, 0 when none was. A stream
+        /// that was made anew, as `incarnation` tells, begins anew.
+        transaction fn event_position(conn, stream: String, incarnation: String) -> i64 {
+            let found: Option<EventPosition> = event_positions::table
+                .find(stream.clone())
+                .select(EventPosition::as_select())
+                .first(conn)
+                .await
+                .optional()?;
+            if let Some(found) = found.filter(|found| found.incarnation == incarnation) {
+                return Ok(found.sequence);
+            }
+            diesel::insert_into(event_positions::table)
+                .values(EventPosition { stream, incarnation: incarnation.clone(), sequence: 0 })
+                .on_conflict(event_positions::stream)
+                .do_update()
+                .set((
+                    event_positions::incarnation.eq(incarnation),
+                    event_positions::sequence.eq(0),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(0)
+        }
+
+        /// Moves the position of `stream` on `from` one event `to` a later one, and says whether it
+        /// was where the caller thought. When not, somebody else has applied these events: the
+        /// caller takes back what it did in the same transaction.
+        write fn advance_event_position(
+            conn,
+            stream: String,
+            incarnation: String,
+            from: i64,
+            to: i64,
+        ) -> bool {
+            let moved = diesel::update(event_positions::table.find(stream))
+                .filter(event_positions::incarnation.eq(incarnation))
+                .filter(event_positions::sequence.eq(from))
+                .set(event_positions::sequence.eq(to))
+                .execute(conn)
+                .await?;
+            Ok(moved == 1)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Sessions of all users at once.
+
+use diesel::{dsl::max, prelude::*};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    schema::{current_status, user_count_history, user_stats},
+    user_stats::session_length,
+};
+use crate::repository::repository;
+
+repository! {
+    /// Sessions of all users at once.
+    pub trait SessionRepository {
+        /// Ends every open session at `at` (Unix seconds), and says how many there were.
+        write fn end_sessions(conn, at: i64) -> usize {
+            let ended = diesel::update(user_stats::table)
+                .filter(user_stats::current_session_start.ne(0))
+                .set((
+                    user_stats::total_time_connected
+                        .eq(user_stats::total_time_connected + session_length(at)),
+                    user_stats::current_session_start.eq(None::<i64>),
+                    user_stats::last_seen.eq(at),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(ended)
+        }
+
+        /// When the bot last gave a sign of life, in Unix seconds; 0 when it never did.
+        read fn last_sign_of_life(conn) -> i64 {
+            let status: Option<i64> =
+                current_status::table.select(max(current_status::last_updated)).first(conn).await?;
+            let user: Option<i64> =
+                user_stats::table.select(max(user_stats::last_seen)).first(conn).await?;
+            let count: Option<i64> = user_count_history::table
+                .select(max(user_count_history::timestamp))
+                .first(conn)
+                .await?;
+            Ok(status.max(user).max(count).unwrap_or(0))
+        }
+
+        /// Ends the sessions that a bot left open which was silent for more than `silence` seconds
+        /// before `now`, at the moment of its last sign of life, and says how many there were.
+        ///
+        /// Who left meanwhile was not seen leaving: the silence is nobody's time.
+        transaction fn end_sessions_after_silence(conn, now: i64, silence: i64) -> usize {
+            let last = conn.last_sign_of_life().await?;
+            if now.saturating_sub(last) <= silence {
+                return Ok(0);
+            }
+            conn.end_sessions(last).await
+        }
+    }
+}
