@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole start, in the order of `docs/ARCHITECTURE.md`; each later part has a file.
 
+mod clock;
 mod config;
 mod http;
 mod log;
