@@ -10,7 +10,8 @@ use diesel_async::{
 use futures_util::FutureExt as _;
 
 use crate::{
-    ConnectError, ConnectOptions, DatabaseUrl, DbError, SqliteConn, inline, sqlite, url::Target,
+    ConnectError, ConnectOptions, DatabaseUrl, DbConn, DbError, SqliteConn, inline, sqlite,
+    url::Target,
 };
 
 /// A pooled PostgreSQL connection.
@@ -79,6 +80,22 @@ impl Db {
             Target::Postgres(server) => Self::Postgres(postgres_pool(server, &connect, options)),
         };
         Ok(db)
+    }
+
+    /// Lets the database renew its statistics, by which it plans queries.
+    pub async fn optimize(&self) -> Result<(), DbError> {
+        use diesel_async::SimpleAsyncConnection as _;
+        self.write(|conn| {
+            async move {
+                match conn {
+                    DbConn::Postgres(conn) => conn.batch_execute("ANALYZE").await?,
+                    DbConn::Sqlite(conn) => conn.batch_execute("PRAGMA optimize").await?,
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Asks the database for a sign of life.

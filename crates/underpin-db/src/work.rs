@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::{Db, DbError, PgConn, SqliteConn};
 
 /// A connection taken from a pool for one unit of work.
+#[expect(clippy::large_enum_variant, reason = "few exist at a time, and a box would cost each one")]
 pub enum DbConn {
     /// PostgreSQL.
     Postgres(PooledConnection<'static, AsyncDieselConnectionManager<PgConn>>),

@@ -5,6 +5,8 @@ use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, str::FromStr, 
 use underpin::{Options, Policy};
 use underpin_db::{DatabaseUrl, PoolOptions};
 
+use crate::{jobs, nats};
+
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -22,6 +24,10 @@ pub struct Config {
     pub migration: Options,
     /// `HTTP_ADDR`
     pub http_addr: SocketAddr,
+    /// `NATS_*`; `None` without `NATS_URL`.
+    pub nats: Option<nats::Settings>,
+    /// `RETENTION_*` and `OPTIMIZE_*`
+    pub jobs: jobs::Settings,
     /// `LOG_LEVEL`: a level, or the directives of `tracing-subscriber`.
     pub log_level: String,
     /// `LOG_FORMAT`
@@ -119,6 +125,8 @@ impl Config {
             http_addr: keys.get("HTTP_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
                 text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
             }),
+            nats: keys.nats(),
+            jobs: keys.jobs(),
             log_level: keys.get("LOG_LEVEL", "info".to_owned(), level),
             log_format: keys.get("LOG_FORMAT", LogFormat::Text, LogFormat::from_str),
             shutdown_timeout: keys.seconds("SHUTDOWN_SECONDS", Duration::from_secs(10)),
@@ -175,6 +183,55 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         DatabaseUrl::memory()
     }
 
+    /// What concerns NATS is checked also when `NATS_URL` is not given.
+    fn nats(&mut self) -> Option<nats::Settings> {
+        let servers = self.servers("NATS_URL");
+        let prefix = self.get("NATS_SUBJECT_PREFIX", "rosey.db".to_owned(), subject);
+        let stream = prefix.replace('.', "_").to_uppercase();
+        let hours = |text: &str| period(text, 60 * 60);
+        let settings = nats::Settings {
+            servers,
+            credentials_file: (self.lookup)("NATS_CREDENTIALS_FILE")
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
+            wait: self.seconds("NATS_WAIT_SECONDS", Duration::from_secs(30)),
+            prefix,
+            queue_group: self.get("NATS_QUEUE_GROUP", "underpin".to_owned(), name),
+            jetstream: self.get("NATS_JETSTREAM", false, flag),
+            stream: self.get("NATS_STREAM", stream, name),
+            stream_max_age: self.get("NATS_STREAM_MAX_AGE_HOURS", 7 * DAY, hours),
+            session_silence: self.some_seconds("SESSION_SILENCE_SECONDS", Duration::from_mins(15)),
+        };
+        Some(settings).filter(|settings| !settings.servers.is_empty())
+    }
+
+    fn jobs(&mut self) -> jobs::Settings {
+        let days = |text: &str| period(text, 24 * 60 * 60);
+        let hours = |text: &str| period(text, 60 * 60);
+        jobs::Settings {
+            retention_interval: self.seconds("RETENTION_INTERVAL_SECONDS", Duration::from_hours(1)),
+            user_counts: self.get("RETENTION_USER_COUNT_DAYS", 30 * DAY, days),
+            chat: self.get("RETENTION_CHAT_HOURS", Duration::from_hours(150), hours),
+            outbound: self.get("RETENTION_OUTBOUND_DAYS", 7 * DAY, days),
+            revoked_tokens: self.get("RETENTION_REVOKED_TOKEN_DAYS", 90 * DAY, days),
+            optimize_interval: self.seconds("OPTIMIZE_INTERVAL_SECONDS", DAY),
+        }
+    }
+
+    /// The servers of NATS, whose errors never quote who logs in.
+    fn servers(&mut self, key: &str) -> Vec<async_nats::ServerAddr> {
+        let text = (self.lookup)(key).unwrap_or_default();
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let servers: Result<Vec<_>, _> = parts.map(str::parse::<async_nats::ServerAddr>).collect();
+        servers.unwrap_or_else(|_| {
+            self.errors.push(format!(
+                "`{key}`: expected `nats://host:4222` or `tls://user:password@host:4222`, several \
+                 with commas between them"
+            ));
+            Vec::new()
+        })
+    }
+
     fn some_seconds(&mut self, key: &str, default: Duration) -> Duration {
         self.get(key, default, |text| {
             let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
@@ -192,6 +249,30 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         self.get(key, default, |text| {
             text.parse().map(Duration::from_millis).map_err(|_| "whole milliseconds")
         })
+    }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// So many times `unit` seconds.
+fn period(text: &str, unit: u64) -> Result<Duration, &'static str> {
+    let number = text.parse::<u32>().map_err(|_| "a whole number")?;
+    Ok(Duration::from_secs(u64::from(number) * unit))
+}
+
+/// The name of a stream or a group, which NATS takes as one token of a subject.
+fn name(text: &str) -> Result<String, &'static str> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    if text.chars().all(fits) { Ok(text.to_owned()) } else { Err("letters, digits, `-` and `_`") }
+}
+
+/// A subject of NATS, without wildcards.
+fn subject(text: &str) -> Result<String, &'static str> {
+    let fits = |token: &str| !token.is_empty() && name(token).is_ok();
+    if text.split('.').all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("words of letters, digits, `-` and `_`, with dots between them")
     }
 }
 
@@ -245,13 +326,15 @@ impl fmt::Display for Environment {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { environment, database_url, http_addr, pool, log_level, .. } = self;
+        let Self { environment, database_url, http_addr, pool, log_level, nats, .. } = self;
         write!(
             f,
             "ENV={environment} DATABASE_URL={database_url} HTTP_ADDR={http_addr} \
              DB_POOL_SIZE={} LOG_LEVEL={log_level}",
             pool.size
-        )
+        )?;
+        let Some(nats) = nats else { return f.write_str(" NATS_URL=(none)") };
+        write!(f, " NATS_URL={nats} NATS_JETSTREAM={}", nats.jetstream)
     }
 }
 
@@ -271,7 +354,7 @@ mod tests {
         assert_eq!(
             config.to_string(),
             "ENV=development DATABASE_URL=sqlite:data/underpin.db HTTP_ADDR=127.0.0.1:8080 \
-             DB_POOL_SIZE=10 LOG_LEVEL=info"
+             DB_POOL_SIZE=10 LOG_LEVEL=info NATS_URL=(none)"
         );
     }
 

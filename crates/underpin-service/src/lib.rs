@@ -5,15 +5,25 @@
 mod clock;
 mod config;
 mod http;
+pub mod jobs;
+mod leader;
 mod log;
+pub mod nats;
 mod schema;
 mod shutdown;
 
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use futures_util::{FutureExt as _, TryFutureExt as _};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
 use underpin_db::Db;
+use underpin_models::bot::SessionRepository as _;
+
+use crate::nats::Nats;
 
 pub use crate::{
     config::{Config, ConfigErrors, Environment, LogFormat},
@@ -40,17 +50,46 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     }
     let db = Db::connect(&config.database_url, &config.pool).await;
     let db = db.map_err(underpin::Error::from)?;
+    let (leads, leading) = watch::channel(false);
+    let nats = match &config.nats {
+        Some(settings) => Some(Nats::connect(settings.clone()).await?),
+        None => None,
+    };
+    if let Some(nats) = &nats {
+        nats.prepare(&db, &leading).await?;
+    }
     let listener = TcpListener::bind(config.http_addr).await.with_context(|| {
         format!(
             "cannot listen on {}: is it in use? choose another with `HTTP_ADDR`",
             config.http_addr
         )
     })?;
-    let state = Arc::new(http::State::new(config, db));
-    let timeout = state.config.shutdown_timeout;
-    let stop = shutdown::requested(signals, Arc::clone(&state));
+    let state = Arc::new(http::State::new(config, db.clone()));
+    let config = &state.config;
+    let (leave, left) = oneshot::channel::<()>();
+    let election = leader::run(config.database_url.clone(), leads, left.map(drop));
+    let election = tokio::spawn(election);
+    let stop = shutdown::requested(signals, Arc::clone(&state)).boxed().shared();
     announce(listener.local_addr()?);
-    shutdown::bounded(http::serve(listener, Arc::clone(&state), stop), &state, timeout).await?;
+    let bot_is_ours = nats.is_some();
+    let serve = Box::pin(async {
+        let serve_bot = async {
+            match nats {
+                Some(nats) => nats.run(db.clone(), leading.clone(), stop.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map_err(Into::into);
+        let jobs = jobs::run(&config.jobs, &db, leading.clone(), stop.clone()).map(Ok);
+        tokio::try_join!(serve_bot, answer, jobs).map(drop)
+    });
+    shutdown::bounded(serve, &state, config.shutdown_timeout).await?;
+    drop(leave);
+    // The last one to go ends the sessions: nobody is left to see who leaves.
+    if election.await?.leave().await && bot_is_ours {
+        let ended = db.end_sessions(clock::now()).await?;
+        tracing::info!(ended, "the last replica goes: {ended} sessions ended");
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -7,7 +7,9 @@ use crate::{Config, LogFormat};
 /// Starts to write log lines. What happens to the schema is shown at every level.
 pub(crate) fn start(config: &Config) {
     let migrations: Directive = LevelFilter::INFO.into();
-    let filter = EnvFilter::new(&config.log_level).add_directive(
+    // What the client of NATS tells at `info`, the service tells as well, with what it means.
+    let levels = format!("async_nats=warn,{}", config.log_level);
+    let filter = EnvFilter::new(levels).add_directive(
         format!("{}={migrations}", underpin::LOG_TARGET).parse().unwrap_or(migrations),
     );
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

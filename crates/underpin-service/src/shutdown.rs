@@ -39,10 +39,10 @@ pub(crate) async fn requested(mut signals: Signals, state: Arc<State>) {
 
 /// Drives `work`, at most `limit` longer than the service was told to stop.
 pub(crate) async fn bounded(
-    work: impl Future<Output = io::Result<()>>,
+    work: impl Future<Output = anyhow::Result<()>>,
     state: &State,
     limit: Duration,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
     let late = async {
         state.stopped().await;
         tokio::time::sleep(limit).await;
@@ -50,7 +50,7 @@ pub(crate) async fn bounded(
     tokio::select! {
         done = work => done,
         () = late => {
-            tracing::warn!("requests were still open after {} s: stopping without them", limit.as_secs());
+            tracing::warn!("work was still open after {} s: stopping without it", limit.as_secs());
             Ok(())
         }
     }

@@ -123,6 +123,5 @@ fn random_token() -> Result<String, DbError> {
 /// digest with salt, as for passwords, would only slow down every request.
 fn hash(token: &str) -> String {
     let digest = Sha256::digest(token.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }

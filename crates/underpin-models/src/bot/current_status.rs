@@ -45,10 +45,10 @@ pub struct CurrentStatus {
     pub last_updated: i64,
 }
 
-/// What the bot says anew about itself; `None` leaves a value as it is.
+/// What the bot says anew about itself; `None` leaves a value as it is, and
+/// `Some(None)` empties it.
 #[derive(Debug, Clone, Default, PartialEq, AsChangeset)]
 #[diesel(table_name = current_status)]
-#[expect(clippy::option_option, reason = "the inner `None` sets the value to NULL")]
 pub struct StatusUpdate {
     /// See [`CurrentStatus::bot_name`].
     pub bot_name: Option<Option<String>>,

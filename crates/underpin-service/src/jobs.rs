@@ -1,0 +1,96 @@
+//! What is done from time to time, by the replica that leads.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use underpin_db::{Db, DbError};
+use underpin_models::bot::JobRunRepository as _;
+
+use crate::clock;
+
+mod optimize;
+mod retention;
+
+/// What the service is told about its jobs. A period of 0 keeps things for ever, and an interval of
+/// 0 switches a job off.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `RETENTION_INTERVAL_SECONDS`
+    pub retention_interval: Duration,
+    /// `RETENTION_USER_COUNT_DAYS`
+    pub user_counts: Duration,
+    /// `RETENTION_CHAT_HOURS`
+    pub chat: Duration,
+    /// `RETENTION_OUTBOUND_DAYS`
+    pub outbound: Duration,
+    /// `RETENTION_REVOKED_TOKEN_DAYS`
+    pub revoked_tokens: Duration,
+    /// `OPTIMIZE_INTERVAL_SECONDS`
+    pub optimize_interval: Duration,
+}
+
+/// How often it is looked whether a job is due.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs what is due whenever this process leads, until `stop` ends.
+///
+/// When a job last ran stands in the database, so a restart neither skips nor repeats one.
+pub(crate) async fn run(
+    settings: &Settings,
+    db: &Db,
+    leads: watch::Receiver<bool>,
+    stop: impl Future<Output = ()>,
+) {
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        if *leads.borrow() {
+            if due(db, "retention", settings.retention_interval).await {
+                record(db, "retention", retention::run(settings, db, clock::now())).await;
+            }
+            if due(db, "optimize", settings.optimize_interval).await {
+                record(db, "optimize", optimize::run(db)).await;
+            }
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+async fn due(db: &Db, job: &'static str, interval: Duration) -> bool {
+    if interval.is_zero() {
+        return false;
+    }
+    match db.job_last_run(job.to_owned()).await {
+        Ok(last) => last.is_none_or(|last| before(clock::now(), interval) >= last),
+        Err(error) => {
+            tracing::warn!(job, "cannot see whether the job `{job}` is due: {error}");
+            false
+        }
+    }
+}
+
+/// Drives a job to its end, and tells how it went: one line and one count. A job that failed counts
+/// as run, so that it does not fail every second.
+async fn record(db: &Db, job: &'static str, work: impl Future<Output = Result<String, DbError>>) {
+    let start = Instant::now();
+    let result = work.await;
+    let elapsed = start.elapsed();
+    let (elapsed_ms, outcome) =
+        (elapsed.as_millis(), if result.is_ok() { "done" } else { "failed" });
+    match result {
+        Ok(done) => tracing::info!(job, elapsed_ms, "job `{job}`: {done} ({elapsed_ms} ms)"),
+        Err(error) => tracing::error!(job, elapsed_ms, "job `{job}` failed: {error}"),
+    }
+    metrics::counter!("underpin_jobs_total", "job" => job, "outcome" => outcome).increment(1);
+    metrics::histogram!("underpin_job_seconds", "job" => job).record(elapsed.as_secs_f64());
+    if let Err(error) = db.record_job_run(job.to_owned(), clock::now()).await {
+        tracing::warn!(job, "cannot write down that the job `{job}` ran: {error}");
+    }
+}
+
+/// The Unix second that lies `period` before `now`.
+fn before(now: i64, period: Duration) -> i64 {
+    now.saturating_sub(i64::try_from(period.as_secs()).unwrap_or(i64::MAX))
+}
