@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::ensure;
 use async_nats::{Client, Message};
 use futures_util::{StreamExt as _, stream::select_all};
 use tokio::sync::Semaphore;
@@ -56,6 +57,7 @@ pub(crate) async fn run(
             }
         }
     }
+    ensure!(stopping, "the subscriptions to NATS have ended");
     // Those at work give their room back when they are done.
     drop(room.acquire_many(AT_ONCE).await);
     client.flush().await?;
@@ -113,6 +115,13 @@ fn outcome(subject: &'static str, trouble: Option<&Unanswered>) -> &'static str 
         Some(Unanswered::Malformed(malformed)) => {
             tracing::warn!(subject, "a request of `{subject}` got its fallback: {malformed}");
             "malformed"
+        }
+        Some(Unanswered::Late) => {
+            tracing::error!(
+                subject,
+                "a request of `{subject}` got its fallback: the database is slow"
+            );
+            "late"
         }
         Some(Unanswered::Failed(error)) => {
             tracing::error!(subject, "a request of `{subject}` got its fallback: {error}");

@@ -1,6 +1,9 @@
 //! What can be asked: one line per subject whose messages want a reply.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio::time::timeout;
 use underpin_db::{Db, DbError};
 
 use super::{
@@ -33,7 +36,12 @@ pub(crate) trait Question: Sized {
 pub(crate) enum Unanswered {
     Malformed(Malformed),
     Failed(DbError),
+    /// The database takes longer than anybody waits.
+    Late,
 }
+
+/// How long an answer may take before the fallback goes out; the bot waits a second or two.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 macro_rules! requests {
     ($($Request:ident),+ $(,)?) => {
@@ -73,9 +81,10 @@ requests! {
 
 async fn reply_to<Q: Question>(bytes: &[u8], db: &Db, now: i64) -> (Value, Option<Unanswered>) {
     match Q::read(bytes) {
-        Ok(question) => match question.answer(db, now).await {
-            Ok(answer) => (answer, None),
-            Err(error) => (Q::fallback(None), Some(Unanswered::Failed(error))),
+        Ok(question) => match timeout(PATIENCE, question.answer(db, now)).await {
+            Ok(Ok(answer)) => (answer, None),
+            Ok(Err(error)) => (Q::fallback(None), Some(Unanswered::Failed(error))),
+            Err(_) => (Q::fallback(None), Some(Unanswered::Late)),
         },
         Err(malformed) => (Q::fallback(Some(&malformed)), Some(Unanswered::Malformed(malformed))),
     }

@@ -1,5 +1,6 @@
 //! Events as they are published, without a stream: each goes to one replica, at most once.
 
+use anyhow::ensure;
 use async_nats::{Client, Message};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
@@ -28,6 +29,7 @@ pub(crate) async fn run(
     let mut messages = client.queue_subscribe(subject, settings.queue_group.clone()).await?;
     client.flush().await?;
     let (queue, mut waiting) = mpsc::channel::<Arrived>(WAITING);
+    let mut stopped = false;
     let take = async {
         let mut stop = std::pin::pin!(stop.fuse());
         loop {
@@ -43,6 +45,7 @@ pub(crate) async fn run(
                     None => break,
                 },
                 () = &mut stop => {
+                    stopped = true;
                     // Nothing more comes, and what has come is still handed out.
                     if let Err(error) = messages.drain().await {
                         tracing::debug!(%error, "the subscription has ended already");
@@ -63,6 +66,7 @@ pub(crate) async fn run(
         lag(0);
     };
     tokio::join!(take, write);
+    ensure!(stopped, "the subscription to NATS has ended");
     Ok(())
 }
 
