@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl as _;
 use rstest::rstest;
 use underpin::{Engine, Goal, Options};
 use underpin_db::{Db, PoolOptions};
-use underpin_migrations::{bot as bot_catalog, project as project_catalog};
+use underpin_migrations::{CODE, bot as bot_catalog, project as project_catalog};
 use underpin_models::{
     bot::{
         ApiToken, ChannelStats, ChatLine, CurrentStatus, EventPosition, JobRun, OutboundMessage,
@@ -252,7 +252,7 @@ macro_rules! assert_project_rows {
 /// The pools of a database at the head of a set.
 async fn at_head(db: &TestDb, catalog: &'static underpin::Catalog) -> Db {
     let url = db.database_url();
-    let engine = Engine::new(catalog, &url, Options::default()).unwrap();
+    let engine = Engine::new(catalog, CODE, &url, Options::default()).unwrap();
     engine.migrate(&Goal::Head).await.unwrap();
     Db::connect(&url, &PoolOptions::default()).await.unwrap()
 }

@@ -12,7 +12,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use underpin_testkit::{Dialect, TestDb};
 
-const HEAD: &str = "20261121090100";
+const HEAD: &str = "20261121090400";
 
 /// The service on `db`, without anything that the tests' own environment says.
 fn service(db: &TestDb) -> Command {
@@ -110,7 +110,7 @@ fn development_refuses_a_schema_that_is_behind(#[case] dialect: Dialect) {
     assert_eq!(output.status.code(), Some(3));
     let text = text(&output);
     assert!(text.contains("migrations are skipped in development: run them with `--migrate`"));
-    assert!(text.contains("the schema is behind by 2 of 2 migrations"), "{text}");
+    assert!(text.contains("the schema is behind by 5 of 5 migrations"), "{text}");
     assert!(dialect == Dialect::Sqlite || db.tables().is_empty());
     assert!(dialect == Dialect::Postgres || !db.dir().join("test.db").exists());
 }
@@ -151,9 +151,9 @@ fn what_happens_to_the_schema_is_logged_at_every_level(#[case] dialect: Dialect)
 
     let lines = running.start.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let applied: Vec<_> = lines.filter(|line| line["fields"]["outcome"] == "applied").collect();
-    assert_eq!(applied.len(), 2, "{}", running.start);
-    assert_eq!(applied[1]["fields"]["version"], HEAD);
-    assert!(applied[1]["fields"]["elapsed_ms"].is_u64());
+    assert_eq!(applied.len(), 5, "{}", running.start);
+    assert_eq!(applied[4]["fields"]["version"], HEAD);
+    assert!(applied[4]["fields"]["elapsed_ms"].is_u64());
     running.signal("TERM");
     assert_eq!(running.end().0, Some(0));
 }
@@ -185,7 +185,7 @@ fn a_migration_that_fails_ends_the_start_and_changes_nothing(#[case] dialect: Di
     });
     first.signal("TERM");
     first.end();
-    // Take the second version back by hand, so that it is pending and meets what it would create.
+    // Take the last version back by hand, so that it is pending and meets what it would create.
     let version = format!("DELETE FROM __diesel_schema_migrations WHERE version = '{HEAD}'");
     db.batch(&version);
     let before = (db.tables(), db.dump());
@@ -195,7 +195,7 @@ fn a_migration_that_fails_ends_the_start_and_changes_nothing(#[case] dialect: Di
 
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let text = text(&output);
-    assert!(text.contains(&format!("migration {HEAD} type_bot_schema failed")), "{text}");
+    assert!(text.contains(&format!("migration {HEAD} create_service_state failed")), "{text}");
     assert!(text.contains("it was rolled back and left nothing"), "{text}");
     assert!(!text.contains("listening"), "{text}");
     assert_eq!((db.tables(), db.dump()), before);
@@ -260,7 +260,7 @@ fn replicas_that_start_at_once_migrate_once(#[case] dialect: Dialect) {
         process.wait().unwrap();
         start.matches("outcome=\"applied\"").count()
     });
-    assert_eq!(applied.sum::<usize>(), 2);
+    assert_eq!(applied.sum::<usize>(), 5);
 }
 
 #[test]

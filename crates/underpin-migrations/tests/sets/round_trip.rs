@@ -68,7 +68,10 @@ fn one_transaction_builds_what_many_build(#[case] set_name: &str, #[case] dialec
         migrate(&by_steps, set_name, &Goal::Up(1)).unwrap();
     }
 
-    assert!(report.single_transaction);
+    // On SQLite, a rebuild switches foreign keys off for its transaction, and a later step of the bot's
+    // changes rows; so these have one each.
+    let apart = (set_name, dialect) == ("bot", Dialect::Sqlite);
+    assert_eq!(report.single_transaction, !apart);
     assert_eq!(schema(&at_once, set_name).differences(&schema(&by_steps, set_name)), []);
 }
 

@@ -48,7 +48,7 @@ fn it_becomes_the_head_with_every_row(#[case] dialect: Dialect) {
         db.dump()
             .into_iter()
             .map(|(name, rows)| (name, rows.len()))
-            .filter(|one| own(&one.0))
+            .filter(|(table, rows)| own(table) && *rows > 0)
             .collect()
     };
     let before = counts(&db);
@@ -57,7 +57,8 @@ fn it_becomes_the_head_with_every_row(#[case] dialect: Dialect) {
 
     let adopted = report.adopted.unwrap();
     assert_eq!(adopted.description, "a database that Rosey v0.6.0 created");
-    assert_eq!(report.steps.len(), 1, "it is mapped to the second version");
+    let first = report.steps.first().map(|step| step.name.as_str());
+    assert_eq!(first, Some("hash_api_tokens"), "it is mapped to the second version");
     assert_eq!(counts(&db), before);
     let users =
         db.texts("SELECT username || first_seen || total_chat_lines FROM user_stats ORDER BY 1");
