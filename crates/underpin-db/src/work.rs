@@ -1,16 +1,19 @@
 //! Units of work: what runs on one connection, from taking it to giving it back.
 
 use bb8::PooledConnection;
-use diesel::{connection::AnsiTransactionManager, result::Error as DieselError};
+use diesel::{
+    IntoSql as _, connection::AnsiTransactionManager, result::Error as DieselError, sql_types::Bool,
+};
 use diesel_async::{
-    AsyncConnection, TransactionManager as _, pooled_connection::AsyncDieselConnectionManager,
+    AsyncConnection, RunQueryDsl as _, TransactionManager as _,
+    pooled_connection::AsyncDieselConnectionManager,
 };
 use futures_util::future::BoxFuture;
 
 use crate::{Db, DbError, PgConn, SqliteConn};
 
 /// A connection taken from a pool for one unit of work.
-#[expect(clippy::large_enum_variant, reason = "few exist at a time, and a box would cost each one")]
+#[expect(clippy::large_enum_variant, reason = "there is one per unit of work, on its stack")]
 pub enum DbConn {
     /// PostgreSQL.
     Postgres(PooledConnection<'static, AsyncDieselConnectionManager<PgConn>>),
@@ -48,9 +51,12 @@ impl Db {
         self.run(Mode::Write, work).await
     }
 
-    /// Runs several statements together or not at all. An error, or a caller that stops waiting
-    /// before the end on PostgreSQL, takes back all of them; on SQLite the work always comes to
-    /// its end.
+    /// Runs several statements together or not at all. An error or a panic, or a caller that stops
+    /// waiting before the end on PostgreSQL, takes back all of them; on SQLite the work always comes
+    /// to its end.
+    ///
+    /// The work uses the connection that it is given. It passes over no error: PostgreSQL takes back
+    /// a transaction in which a statement failed, and then this is an error even if the work went on.
     pub async fn transaction<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DbError> {
         self.run(Mode::Transaction, work).await
     }
@@ -67,7 +73,11 @@ impl Db {
                 let runtime = tokio::runtime::Handle::current();
                 let task = move || runtime.block_on(DbConn::Sqlite(conn).run(mode, work));
                 let done = tokio::task::spawn_blocking(task).await;
-                done.map_err(|error| DbError { message: error.to_string(), ..DbError::default() })?
+                done.map_err(|error| match error.try_into_panic() {
+                    // A panic goes to the caller, as on PostgreSQL.
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(error) => DbError { message: error.to_string(), ..DbError::default() },
+                })?
             }
         }
     }
@@ -111,7 +121,12 @@ impl DbConn {
 
     async fn commit(&mut self) -> Result<(), DieselError> {
         match self {
-            Self::Postgres(conn) => Transactions::<PgConn>::commit_transaction(&mut **conn).await,
+            Self::Postgres(conn) => {
+                // If a statement failed and the work went on, this one fails as well. COMMIT would
+                // take everything back and call that a success.
+                diesel::select(true.into_sql::<Bool>()).execute(&mut **conn).await?;
+                Transactions::<PgConn>::commit_transaction(&mut **conn).await
+            }
             Self::Sqlite(conn) => Transactions::<SqliteConn>::commit_transaction(&mut **conn).await,
         }
     }
