@@ -62,8 +62,11 @@ repository! {
         }
 
         /// Whether `token` is one of ours and not revoked; if so, notes that it was used at `now`
-        /// (Unix seconds).
+        /// (Unix seconds). An empty token never is, even where an older database holds one.
         write fn validate_api_token(conn, token: String, now: i64) -> bool {
+            if token.is_empty() {
+                return Ok(false);
+            }
             let used = diesel::update(api_tokens::table)
                 .filter(api_tokens::token_hash.eq(hash(&token)))
                 .filter(api_tokens::is_active)

@@ -21,7 +21,7 @@ pub struct ChannelStats {
     pub max_connected: i64,
     /// When that was, in Unix seconds.
     pub max_connected_timestamp: Option<i64>,
-    /// Unix seconds; 0 until the first update.
+    /// When a mark was last raised, in Unix seconds; when the database was made, until then.
     pub last_updated: i64,
 }
 
@@ -32,19 +32,23 @@ repository! {
     /// The highest numbers ever seen.
     pub trait ChannelStatsRepository {
         /// Raises the high-water marks to `users` and `connected` where those are higher, and notes
-        /// `now` (Unix seconds) beside what was raised. Nothing else changes.
+        /// `now` (Unix seconds) beside what was raised. Nothing else changes; 0 and less raise nothing.
         write fn update_high_water_mark(
             conn,
             users: i64,
             connected: Option<i64>,
             now: i64,
         ) -> () {
+            let (users, connected) = (users.max(0), connected.unwrap_or(0).max(0));
+            if users == 0 && connected == 0 {
+                return Ok(());
+            }
             let seen = ChannelStats {
                 id: ROW,
-                max_users: users.max(0),
+                max_users: users,
                 max_users_timestamp: (users > 0).then_some(now),
-                max_connected: connected.unwrap_or(0).max(0),
-                max_connected_timestamp: connected.filter(|count| *count > 0).map(|_| now),
+                max_connected: connected,
+                max_connected_timestamp: (connected > 0).then_some(now),
                 last_updated: now,
             };
             let more_users = || excluded(channel_stats::max_users).gt(channel_stats::max_users);
@@ -76,7 +80,7 @@ repository! {
             Ok(())
         }
 
-        /// The marks; `None` when nothing was ever counted.
+        /// The marks; `None` when there is no row, which is so only if somebody deleted it.
         read fn high_water_marks(conn) -> Option<ChannelStats> {
             let query = channel_stats::table.find(ROW).select(ChannelStats::as_select());
             Ok(query.first(conn).await.optional()?)

@@ -41,12 +41,11 @@ pub struct CurrentStatus {
     pub current_users: i64,
     /// Kept from v0.6.0 of the bot, which never writes it.
     pub connected_users: i64,
-    /// Unix seconds; 0 until the first update.
+    /// Unix seconds; when the database was made, until the first update.
     pub last_updated: i64,
 }
 
-/// What the bot says anew about itself; `None` leaves a value as it is, and
-/// `Some(None)` empties it.
+/// What the bot says anew about itself: `None` leaves a value as it is, `Some(None)` makes it NULL.
 #[derive(Debug, Clone, Default, PartialEq, AsChangeset)]
 #[diesel(table_name = current_status)]
 pub struct StatusUpdate {

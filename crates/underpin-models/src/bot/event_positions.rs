@@ -1,6 +1,6 @@
 //! `event_positions`.
 
-use diesel::prelude::*;
+use diesel::{dsl::case_when, prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
 
 use super::schema::event_positions;
@@ -24,32 +24,28 @@ repository! {
     pub trait EventPositionRepository {
         /// The number of the last event of `stream` that was applied, 0 when none was. A stream
         /// that was made anew, as `incarnation` tells, begins anew.
-        transaction fn event_position(conn, stream: String, incarnation: String) -> i64 {
-            let found: Option<EventPosition> = event_positions::table
-                .find(stream.clone())
-                .select(EventPosition::as_select())
-                .first(conn)
-                .await
-                .optional()?;
-            if let Some(found) = found.filter(|found| found.incarnation == incarnation) {
-                return Ok(found.sequence);
-            }
-            diesel::insert_into(event_positions::table)
-                .values(EventPosition { stream, incarnation: incarnation.clone(), sequence: 0 })
+        ///
+        /// One statement that also holds the position: asked in a transaction, it is nobody else's to
+        /// move until that ends.
+        write fn event_position(conn, stream: String, incarnation: String) -> i64 {
+            let goes_on = event_positions::incarnation.eq(excluded(event_positions::incarnation));
+            let begun = EventPosition { stream, incarnation, sequence: 0 };
+            let position = diesel::insert_into(event_positions::table)
+                .values(begun)
                 .on_conflict(event_positions::stream)
                 .do_update()
                 .set((
-                    event_positions::incarnation.eq(incarnation),
-                    event_positions::sequence.eq(0),
+                    event_positions::incarnation.eq(excluded(event_positions::incarnation)),
+                    event_positions::sequence.eq(case_when(goes_on, event_positions::sequence)
+                        .otherwise(excluded(event_positions::sequence))),
                 ))
-                .execute(conn)
-                .await?;
-            Ok(0)
+                .returning(event_positions::sequence);
+            Ok(position.get_result(conn).await?)
         }
 
-        /// Moves the position of `stream` on `from` one event `to` a later one, and says whether it
-        /// was where the caller thought. When not, somebody else has applied these events: the
-        /// caller takes back what it did in the same transaction.
+        /// Moves the position of `stream` from the event `from` to the later event `to`, and says
+        /// whether it was where the caller thought. When not, somebody else has applied these events:
+        /// the caller takes back what it did in the same transaction.
         write fn advance_event_position(
             conn,
             stream: String,

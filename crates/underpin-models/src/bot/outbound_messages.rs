@@ -1,9 +1,10 @@
 //! `outbound_messages`.
 
 use diesel::{
+    define_sql_function,
     dsl::{case_when, count, count_star, not},
     prelude::*,
-    sql_types::{BigInt, Bool},
+    sql_types::{BigInt, Bool, Nullable},
 };
 use diesel_async::RunQueryDsl;
 
@@ -107,6 +108,11 @@ impl Default for UnsentFilter {
     }
 }
 
+define_sql_function! {
+    /// `value`, or `otherwise` where that is NULL.
+    fn coalesce(value: Nullable<BigInt>, otherwise: BigInt) -> BigInt;
+}
+
 repository! {
     /// Messages for the bot to say.
     pub trait OutboundRepository {
@@ -120,36 +126,39 @@ repository! {
             Ok(insert.returning(outbound_messages::id).get_result(conn).await?)
         }
 
-        /// The messages that may be sent at `now` (Unix seconds), oldest first.
+        /// The messages that may be sent at `now` (Unix seconds), oldest first. A limit below 0 is 0.
         ///
         /// After a failed attempt a message pauses for 120 s, after each further one twice as long, up
         /// to 7,680 s. Where an older release left no time of the attempt, the pause counts from the
-        /// queueing.
+        /// queueing. A message that nobody tried yet does not wait, whatever the clock says.
         read fn unsent_outbound_messages(
             conn,
             filter: UnsentFilter,
             now: i64,
         ) -> Vec<OutboundMessage> {
             let attempts = outbound_messages::retry_count;
-            let seconds = |number: i64| number.into_sql::<BigInt>();
-            let pause = case_when(attempts.le(0), seconds(0))
-                .when(attempts.eq(1), seconds(120))
-                .when(attempts.eq(2), seconds(240))
-                .when(attempts.eq(3), seconds(480))
-                .when(attempts.eq(4), seconds(960))
-                .when(attempts.eq(5), seconds(1_920))
-                .when(attempts.eq(6), seconds(3_840))
-                .otherwise(seconds(7_680));
-            let last = outbound_messages::last_attempt;
-            let from = case_when(last.is_null(), outbound_messages::timestamp)
-                .otherwise(last.assume_not_null());
+            let last = coalesce(outbound_messages::last_attempt, outbound_messages::timestamp);
+            // Counted back from the clock, not on from a row, where an absurd time would overflow.
+            let ago = |pause: i64| now.saturating_sub(pause).into_sql::<BigInt>();
+            let paused_since = case_when(attempts.eq(1), ago(120))
+                .when(attempts.eq(2), ago(240))
+                .when(attempts.eq(3), ago(480))
+                .when(attempts.eq(4), ago(960))
+                .when(attempts.eq(5), ago(1_920))
+                .when(attempts.eq(6), ago(3_840))
+                .otherwise(ago(7_680));
             let query = outbound_messages::table
-                .filter(not(outbound_messages::sent))
+                .filter(outbound_messages::sent.eq(false))
                 .filter(outbound_messages::failed_at.is_null())
-                .filter(outbound_messages::retry_count.lt(filter.max_retries))
-                .filter((from + pause).le(now).or(filter.bypass_backoff.into_sql::<Bool>()))
+                .filter(attempts.lt(filter.max_retries))
+                .filter(
+                    attempts
+                        .le(0)
+                        .or(last.le(paused_since))
+                        .or(filter.bypass_backoff.into_sql::<Bool>()),
+                )
                 .order((outbound_messages::timestamp, outbound_messages::id))
-                .limit(filter.limit)
+                .limit(filter.limit.max(0))
                 .select(OutboundMessage::as_select());
             Ok(query.load(conn).await?)
         }
@@ -190,11 +199,11 @@ repository! {
             Ok(())
         }
 
-        /// The newest `limit` messages, newest first.
+        /// The newest `limit` messages, newest first. A limit below 0 is 0.
         read fn recent_outbound_messages(conn, limit: i64) -> Vec<OutboundMessage> {
             let query = outbound_messages::table
                 .order((outbound_messages::timestamp.desc(), outbound_messages::id.desc()))
-                .limit(limit)
+                .limit(limit.max(0))
                 .select(OutboundMessage::as_select());
             Ok(query.load(conn).await?)
         }
@@ -223,11 +232,12 @@ repository! {
         }
 
         /// Deletes what was said, failed for good or was abandoned before `before` (Unix seconds), and
-        /// says how many. A message that is still to be sent stays, however old.
+        /// says how many. A message that is still to be sent stays, however old. Where an older release
+        /// left no time of the last attempt, the queueing counts.
         write fn delete_outbound_before(conn, before: i64) -> usize {
             let abandoned = not(outbound_messages::sent)
                 .and(outbound_messages::retry_count.ge(MAX_RETRIES))
-                .and(outbound_messages::last_attempt.lt(before).assume_not_null());
+                .and(coalesce(outbound_messages::last_attempt, outbound_messages::timestamp).lt(before));
             let old = outbound_messages::sent_timestamp
                 .lt(before)
                 .assume_not_null()

@@ -49,12 +49,12 @@ repository! {
         }
 
         /// The newest `limit` lines that are not older than `since` (Unix seconds, `None` for all),
-        /// oldest first.
+        /// oldest first. A limit below 0 is 0.
         read fn recent_chat(conn, since: Option<i64>, limit: i64) -> Vec<ChatLine> {
             let query = recent_chat::table
                 .filter(recent_chat::timestamp.ge(since.unwrap_or(i64::MIN)))
                 .order((recent_chat::timestamp.desc(), recent_chat::id.desc()))
-                .limit(limit)
+                .limit(limit.max(0))
                 .select(ChatLine::as_select());
             let mut lines: Vec<ChatLine> = query.load(conn).await?;
             lines.reverse();

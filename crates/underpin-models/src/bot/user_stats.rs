@@ -95,7 +95,8 @@ repository! {
             Ok(())
         }
 
-        /// Counts a chat line of a user who is known; an unknown one is not made known by it.
+        /// Counts a chat line at `now` (Unix seconds) of a user who is known; an unknown one is not made
+        /// known by it.
         write fn count_chat_line(conn, username: String, now: i64) -> () {
             diesel::update(user_stats::table.find(username))
                 .set((
@@ -113,12 +114,13 @@ repository! {
             Ok(query.first(conn).await.optional()?)
         }
 
-        /// The `limit` users with the most chat lines (at least one), most first, then by name.
+        /// The `limit` users with the most chat lines (at least one), most first, then by name in the
+        /// database's own order of names. A limit below 0 is 0.
         read fn top_chatters(conn, limit: i64) -> Vec<(String, i64)> {
             let query = user_stats::table
                 .filter(user_stats::total_chat_lines.gt(0))
                 .order((user_stats::total_chat_lines.desc(), user_stats::username.asc()))
-                .limit(limit)
+                .limit(limit.max(0))
                 .select((user_stats::username, user_stats::total_chat_lines));
             Ok(query.load(conn).await?)
         }
