@@ -72,6 +72,8 @@ pub struct DbError {
     pub position: Option<usize>,
     /// PostgreSQL: how many statements of the text were done.
     pub completed: Option<usize>,
+    /// Whether no connection could be had, so that nothing was even asked.
+    pub no_connection: bool,
 }
 
 impl fmt::Display for DbError {
@@ -111,6 +113,7 @@ impl From<tokio_postgres::Error> for DbError {
             sqlstate: Some(db.code().code().to_owned()),
             position: position.and_then(|position| position.try_into().ok()),
             completed: None,
+            no_connection: false,
         }
     }
 }

@@ -18,7 +18,7 @@ pub use error::{ConnectError, DbError};
 pub use inline::{Inline, SqliteConn};
 pub use lease::{Hold, Lease};
 pub use options::{Access, ConnectOptions};
-pub use pool::{Db, PgConn, PoolOptions};
+pub use pool::{Db, PgConn, PoolOptions, PoolState};
 pub use underpin_catalog::Dialect;
 pub use url::{DatabaseUrl, UrlError};
 pub use work::{DbConn, Work};

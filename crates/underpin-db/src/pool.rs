@@ -44,6 +44,17 @@ impl Default for PoolOptions {
     }
 }
 
+/// How busy a pool is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// `postgres`, `sqlite_writer` or `sqlite_readers`.
+    pub name: &'static str,
+    /// Open connections.
+    pub size: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+}
+
 /// The pools of one database.
 #[derive(Clone)]
 pub enum Db {
@@ -98,6 +109,17 @@ impl Db {
         .await
     }
 
+    /// How busy each pool is.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolState> {
+        match self {
+            Self::Postgres(pool) => vec![state("postgres", pool)],
+            Self::Sqlite { writer, readers } => {
+                vec![state("sqlite_writer", writer), state("sqlite_readers", readers)]
+            }
+        }
+    }
+
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), DbError> {
         let query = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT 1");
@@ -119,6 +141,11 @@ impl Db {
         };
         answer.map(drop).map_err(DbError::from)
     }
+}
+
+fn state<M: bb8::ManageConnection>(name: &'static str, pool: &Pool<M>) -> PoolState {
+    let state = pool.state();
+    PoolState { name, size: state.connections, idle: state.idle_connections }
 }
 
 fn sqlite_pool(

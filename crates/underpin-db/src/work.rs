@@ -51,9 +51,7 @@ impl Db {
         self.run(Mode::Write, work).await
     }
 
-    /// Runs several statements together or not at all. An error or a panic, or a caller that stops
-    /// waiting before the end on PostgreSQL, takes back all of them; on SQLite the work always comes
-    /// to its end.
+    /// Runs several statements together or not at all: an error or a panic takes back all of them.
     ///
     /// The work uses the connection that it is given. It passes over no error: PostgreSQL takes back
     /// a transaction in which a statement failed, and then this is an error even if the work went on.
@@ -61,25 +59,27 @@ impl Db {
         self.run(Mode::Transaction, work).await
     }
 
+    /// Takes a connection and works on it. Once begun, the work comes to its end also when the caller
+    /// stops waiting: on SQLite nothing could stop it, and a PostgreSQL connection that went back to
+    /// its pool in the middle of a statement would keep whoever gets it next waiting for that one.
     async fn run<T: Send + 'static>(&self, mode: Mode, work: impl Work<T>) -> Result<T, DbError> {
         match self {
             Self::Postgres(pool) => {
                 let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
-                DbConn::Postgres(conn).run(mode, work).await
+                tokio::spawn(DbConn::Postgres(conn).run(mode, work)).await
             }
             Self::Sqlite { writer, readers } => {
                 let pool = if mode == Mode::Read { readers } else { writer };
                 let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
                 let runtime = tokio::runtime::Handle::current();
                 let task = move || runtime.block_on(DbConn::Sqlite(conn).run(mode, work));
-                let done = tokio::task::spawn_blocking(task).await;
-                done.map_err(|error| match error.try_into_panic() {
-                    // A panic goes to the caller, as on PostgreSQL.
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(error) => DbError { message: error.to_string(), ..DbError::default() },
-                })?
+                tokio::task::spawn_blocking(task).await
             }
         }
+        .map_err(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => DbError { message: error.to_string(), ..DbError::default() },
+        })?
     }
 }
 
@@ -147,6 +147,7 @@ type Transactions<C> = <C as AsyncConnection>::TransactionManager;
 fn no_connection(error: &dyn std::error::Error) -> DbError {
     DbError {
         message: format!("no connection to the database: {}", crate::error::with_causes(error)),
+        no_connection: true,
         ..DbError::default()
     }
 }

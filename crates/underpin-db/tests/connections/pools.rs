@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use diesel_async::{RunQueryDsl as _, SimpleAsyncConnection as _};
+use futures_util::FutureExt as _;
 use rstest::rstest;
-use underpin_db::{ConnectError, Db, PoolOptions};
+use underpin_db::{ConnectError, Db, DbConn, DbError, PoolOptions, PoolState};
 use underpin_testkit::{Dialect, TestDb, block_on};
 
 fn options() -> PoolOptions {
@@ -49,6 +50,44 @@ fn a_wait_for_a_connection_ends(#[case] dialect: Dialect) {
         }
         assert!(start.elapsed() >= Duration::from_secs(2));
     });
+}
+
+/// A unit of work comes to its end, and its connection goes back to the pool free.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn work_goes_on_when_its_caller_stops_waiting(#[case] dialect: Dialect) {
+    async fn insert(conn: &mut DbConn) -> Result<(), DbError> {
+        match conn {
+            DbConn::Postgres(conn) => conn.batch_execute("INSERT INTO t VALUES (1)").await?,
+            DbConn::Sqlite(conn) => conn.batch_execute("INSERT INTO t VALUES (1)").await?,
+        }
+        Ok(())
+    }
+    let db = TestDb::new(dialect);
+    db.batch("CREATE TABLE t (id INTEGER)");
+
+    block_on(async || {
+        let pool = Db::connect(&db.database_url(), &options()).await.unwrap();
+        // Opens the connections, which is nothing that the work waits for then.
+        pool.write(|conn| insert(conn).boxed()).await.unwrap();
+        let work = pool.transaction(|conn| {
+            async move {
+                insert(conn).await?;
+                tokio::time::sleep(Duration::from_millis(1_500)).await;
+                insert(conn).await
+            }
+            .boxed()
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(500), work).await.is_err());
+        assert_eq!(db.texts("SELECT id FROM t").len(), 1);
+        pool.ping().await.unwrap();
+        pool.write(|conn| insert(conn).boxed()).await.unwrap();
+        let busy: u32 = pool.pools().iter().map(|PoolState { size, idle, .. }| size - idle).sum();
+        assert_eq!(busy, 0);
+    });
+
+    assert_eq!(db.texts("SELECT id FROM t").len(), 4);
 }
 
 #[test]
