@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, str::FromStr, 
 use underpin::{Options, Policy};
 use underpin_db::{DatabaseUrl, PoolOptions};
 
-use crate::{jobs, nats};
+use crate::{AdminToken, jobs, nats};
 
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
 #[derive(Debug, Clone)]
@@ -24,6 +24,12 @@ pub struct Config {
     pub migration: Options,
     /// `HTTP_ADDR`
     pub http_addr: SocketAddr,
+    /// `HTTP_BODY_LIMIT_BYTES`
+    pub http_body_limit: usize,
+    /// `HTTP_TIMEOUT_SECONDS`
+    pub http_timeout: Duration,
+    /// `ADMIN_TOKEN`: without one, nobody may make, see or revoke the tokens of callers.
+    pub admin_token: Option<AdminToken>,
     /// `NATS_*`; `None` without `NATS_URL`.
     pub nats: Option<nats::Settings>,
     /// `RETENTION_*` and `OPTIMIZE_*`
@@ -125,6 +131,9 @@ impl Config {
             http_addr: keys.get("HTTP_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
                 text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
             }),
+            http_body_limit: keys.get("HTTP_BODY_LIMIT_BYTES", 65_536, positive),
+            http_timeout: keys.some_seconds("HTTP_TIMEOUT_SECONDS", Duration::from_secs(30)),
+            admin_token: keys.admin_token("ADMIN_TOKEN"),
             nats: keys.nats(),
             jobs: keys.jobs(),
             log_level: keys.get("LOG_LEVEL", "info".to_owned(), level),
@@ -239,6 +248,17 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         })
     }
 
+    /// A token, which no error quotes.
+    fn admin_token(&mut self, key: &str) -> Option<AdminToken> {
+        let text = (self.lookup)(key).filter(|text| !text.is_empty())?;
+        let token = AdminToken::new(&text);
+        if token.is_none() {
+            let least = AdminToken::LEAST;
+            self.errors.push(format!("`{key}`: expected at least {least} characters, found fewer"));
+        }
+        token
+    }
+
     fn seconds(&mut self, key: &str, default: Duration) -> Duration {
         self.get(key, default, |text| {
             text.parse().map(Duration::from_secs).map_err(|_| "whole seconds")
@@ -276,8 +296,8 @@ fn subject(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn positive(text: &str) -> Result<u32, &'static str> {
-    text.parse().ok().filter(|number| *number > 0).ok_or("a number above 0")
+fn positive<T: FromStr + Default + PartialOrd>(text: &str) -> Result<T, &'static str> {
+    text.parse().ok().filter(|number| *number > T::default()).ok_or("a number above 0")
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {
@@ -385,12 +405,26 @@ mod tests {
     }
 
     #[test]
+    fn an_admin_token_is_long_and_shown_nowhere() {
+        let error = read(&[("ADMIN_TOKEN", "hunter2-hunter2")]).unwrap_err().to_string();
+        assert!(error.contains("`ADMIN_TOKEN`: expected at least 16 characters"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+
+        let config = read(&[("ADMIN_TOKEN", "hunter2-hunter2-hunter2")]).unwrap();
+        let token = config.admin_token.as_ref().unwrap();
+        assert!(token.is("hunter2-hunter2-hunter2") && !token.is("hunter2-hunter2-hunter"));
+        assert!(!format!("{config} {config:?}").contains("hunter2"));
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_before_anything_starts() {
         for (key, value) in [
             ("DATABASE_URL", "sqlite::memory:"),
             ("DATABASE_URL", "sqlite:a\u{fffd}.db"),
             ("DB_POOL_WAIT_SECONDS", "0"),
             ("DB_POOL_RECYCLE_SECONDS", "0"),
+            ("HTTP_BODY_LIMIT_BYTES", "0"),
+            ("HTTP_TIMEOUT_SECONDS", "0"),
         ] {
             let error = read(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(&format!("`{key}`: expected ")), "{error}");

@@ -1,28 +1,49 @@
 //! What the service answers; one file per resource.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
-use axum::{Router, routing::get};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
 
 use crate::Config;
 
+mod auth;
+mod cached;
+mod current;
+mod error;
+mod extract;
+mod guard;
 mod health;
+mod history;
+mod openapi;
+mod outbound;
 mod ready;
+mod say;
+mod stats;
+mod tokens;
+mod user;
+
+pub use auth::AdminToken;
+
+use cached::Cached;
+use error::{ApiError, Code};
+
+/// How long the database may take for an answer about itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every handler may use.
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
-    health: health::Last,
+    health: Cached<health::Health>,
     stopping: watch::Sender<bool>,
 }
 
 impl State {
     pub(crate) fn new(config: Config, db: Db) -> Self {
         let stopping = watch::channel(false).0;
-        Self { config, db, health: health::Last::default(), stopping }
+        Self { config, db, health: Cached::default(), stopping }
     }
 
     /// From now on the service is not ready.
@@ -47,9 +68,24 @@ pub(crate) async fn serve(
     state: Arc<State>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = Router::new()
-        .route("/health", get(health::get))
-        .route("/ready", get(ready::get))
-        .with_state(state);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+}
+
+fn router(state: Arc<State>) -> Router {
+    let (limit, timeout) = (state.config.http_body_limit, state.config.http_timeout);
+    let (routes, document) = openapi::routes().split_for_parts();
+    routes
+        .merge(openapi::viewer(document))
+        .fallback(async || no_route())
+        .method_not_allowed_fallback(async || {
+            ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`")
+        })
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(timeout, guard::guard))
+        .with_state(state)
+}
+
+/// The answer where nothing is.
+fn no_route() -> ApiError {
+    ApiError::new(Code::NotFound, "no such route: `/docs` lists them")
 }

@@ -27,6 +27,7 @@ use crate::nats::Nats;
 
 pub use crate::{
     config::{Config, ConfigErrors, Environment, LogFormat},
+    http::AdminToken,
     schema::Behind,
 };
 

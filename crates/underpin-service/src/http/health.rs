@@ -1,49 +1,48 @@
 //! `GET /health`: is the service alive, and does the schema fit it?
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
-use axum::{Json, extract::State as Shared, http::StatusCode};
+use axum::{extract::State as Shared, http::StatusCode};
 use serde::Serialize;
-use tokio::sync::Mutex;
 use underpin_migrations::bot;
+use utoipa::ToSchema;
 
-use super::State;
+use super::{PATIENCE, State, extract::Json};
 use crate::schema;
 
-/// How long an answer holds, and how long the database may take for one. However many ask, the
-/// database is asked once in this time, on one connection.
-const HOLDS: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The last answer and when it was found.
-pub(crate) type Last = Mutex<Option<(Instant, Health)>>;
-
-/// The body of the answer.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Health {
+/// How the service and its schema are.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Health {
     /// `ok`, or what is wrong: `database_unreachable`, `schema_behind`.
-    status: &'static str,
+    pub(super) status: &'static str,
     /// Of the service.
     version: &'static str,
     /// Whether the database answers.
     database_reachable: bool,
     /// The newest applied migration; `null` when none is, or when the database does not answer.
-    applied_head: Option<String>,
+    pub(super) applied_head: Option<String>,
     /// How many migrations are not applied; `null` when the database does not answer.
-    pending: Option<usize>,
+    pub(super) pending: Option<usize>,
     /// Where this program and the history contradict each other. A database that a newer program
     /// has migrated is served on, so that the old program lives until it is replaced.
-    problems: Vec<String>,
+    pub(super) problems: Vec<String>,
 }
 
-/// 200 when the schema has all that this program needs, else 503.
-pub(crate) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<Health>) {
+impl Health {
+    /// Whether the schema has all that this program needs.
+    pub(super) fn is_ok(&self) -> bool {
+        self.status == "ok"
+    }
+}
+
+/// Whether the service is alive and the schema fits it
+#[utoipa::path(get, path = "/health", tag = "service", responses(
+    (status = 200, description = "The schema has all that this program needs", body = Health),
+    (status = 503, description = "It has not, or the database does not answer", body = Health),
+))]
+pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<Health>) {
     let health = current(&state).await;
-    let ok = health.status == "ok";
-    (if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
+    (if health.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
 }
 
 /// Why [`get`] would not answer 200.
@@ -51,16 +50,9 @@ pub(super) async fn trouble(state: &State) -> Option<&'static str> {
     Some(current(state).await.status).filter(|status| *status != "ok")
 }
 
-async fn current(state: &State) -> Health {
-    let mut last = state.health.lock().await;
-    if let Some((found, health)) = last.as_ref()
-        && found.elapsed() < HOLDS
-    {
-        return health.clone();
-    }
-    let health = ask(state).await;
-    *last = Some((Instant::now(), health.clone()));
-    health
+/// How the database stands, asked once a second at most, on one connection.
+pub(super) async fn current(state: &State) -> Health {
+    state.health.get(ask(state)).await
 }
 
 async fn ask(state: &State) -> Health {

@@ -1,26 +1,28 @@
 //! `GET /ready`: may requests come?
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use axum::{Json, extract::State as Shared, http::StatusCode};
+use axum::{extract::State as Shared, http::StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{State, health};
+use super::{PATIENCE, State, extract::Json, health};
 
-/// How long the pool may take to give a sign of life.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The body of the answer.
-#[derive(Debug, Serialize)]
-pub(crate) struct Ready {
+/// Whether requests may come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
     ready: bool,
     /// Why not: `stopping`, `database_slow`, or what `/health` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
 
-/// 200 when requests may come, else 503.
-pub(crate) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<Ready>) {
+/// Whether requests may come
+#[utoipa::path(get, path = "/ready", tag = "service", responses(
+    (status = 200, description = "Requests may come", body = Ready),
+    (status = 503, description = "They may not, for the reason that is given", body = Ready),
+))]
+pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<Ready>) {
     let reason = if state.is_stopping() {
         Some("stopping")
     } else if let Some(trouble) = health::trouble(&state).await {

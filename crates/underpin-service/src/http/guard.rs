@@ -1,0 +1,110 @@
+//! What every request goes through: it ends in time, whatever happens, and is counted.
+
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State as Shared},
+    http::{HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use futures_util::FutureExt as _;
+
+use super::error::{ApiError, Cause, Code};
+
+/// Answers within `limit`, also when a handler panics; logs the cause of a failure once.
+pub(super) async fn guard(
+    Shared(limit): Shared<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let method = method(request.method());
+    // Never the path itself: whoever asks would decide how many series there are.
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let work = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = match tokio::time::timeout(limit, work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => ApiError::internal(panicked(panic.as_ref())).into_response(),
+        Err(_) => ApiError::new(Code::Timeout, "this took too long: try again later")
+            .because(format!("not done after {} s", limit.as_secs()))
+            .into_response(),
+    };
+    let status = response.status();
+    if let Some(Cause(cause)) = response.extensions_mut().remove() {
+        tracing::error!(status = status.as_u16(), "{method} {route} failed: {cause}");
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    metrics::counter!(
+        "underpin_http_requests_total",
+        "method" => method, "route" => route.clone(), "status" => status.as_str().to_owned()
+    )
+    .increment(1);
+    metrics::histogram!("underpin_http_request_seconds", "method" => method, "route" => route)
+        .record(started.elapsed());
+    response
+}
+
+/// The method, as one of a few words.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a panic: {}", text.unwrap_or("without a text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn_with_state, routing::get};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn ask(path: &str) -> (u16, String) {
+        let panics = || async { assert!(std::hint::black_box(false), "the secret is hunter2") };
+        let sleeps = || tokio::time::sleep(Duration::from_mins(1));
+        let router = Router::new()
+            .route("/panics", get(panics))
+            .route("/sleeps", get(sleeps))
+            .layer(from_fn_with_state(Duration::from_millis(50), guard));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_without_its_text() {
+        let (status, body) = ask("/panics").await;
+
+        assert_eq!(status, 500);
+        assert!(body.starts_with(r#"{"error":{"code":"internal","#), "{body}");
+        assert!(!body.contains("hunter2"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_answered_all_the_same() {
+        let (status, body) = ask("/sleeps").await;
+
+        assert_eq!(status, 503);
+        assert!(body.starts_with(r#"{"error":{"code":"timeout","#), "{body}");
+    }
+}

@@ -1,0 +1,89 @@
+//! The routes, and with the same words the document that describes them.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn},
+    response::{IntoResponse as _, Response},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::{State, current, health, history, outbound, ready, say, stats, tokens, user};
+
+/// What the document says besides its routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "underpin-service",
+        description = "The chat bot's data. Times are Unix seconds. Every failure has the same form.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    modifiers(&Security),
+    tags(
+        (name = "bot", description = "What the bot knows, and what it is to say"),
+        (name = "tokens", description = "Tokens of callers; only with an `ADMIN_TOKEN`"),
+        (name = "service", description = "How the service itself is"),
+    )
+)]
+struct Document;
+
+/// How callers prove who they are.
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let key = "A token from `POST /api/tokens`";
+        let key = ApiKey::Header(ApiKeyValue::with_description("X-API-Token", key));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The service's `ADMIN_TOKEN`"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_token", SecurityScheme::ApiKey(key));
+        components.add_security_scheme("admin_token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Every route of the document.
+pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(stats::get))
+        .routes(routes!(history::get))
+        .routes(routes!(user::get))
+        .routes(routes!(current::get))
+        .routes(routes!(say::post))
+        .routes(routes!(outbound::get))
+        .routes(routes!(tokens::get, tokens::post))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(health::get))
+        .routes(routes!(ready::get))
+}
+
+/// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:
+/// neither for its files nor for an opinion on the document.
+pub(super) fn viewer(document: utoipa::openapi::OpenApi) -> Router<Arc<State>> {
+    let config = Config::default().validator_url("none").use_base_layout();
+    let viewer = SwaggerUi::new("/docs").config(config).url("/openapi.json", document);
+    Router::from(viewer).layer(from_fn(only_from_here))
+}
+
+/// The viewer's scripts and styles are its own files; it sets styles in attributes, too.
+async fn only_from_here(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        return super::no_route().into_response();
+    }
+    let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                  base-uri 'none'; frame-ancestors 'none'";
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
