@@ -3,6 +3,7 @@
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
 
@@ -16,6 +17,7 @@ mod extract;
 mod guard;
 mod health;
 mod history;
+mod metrics;
 mod openapi;
 mod outbound;
 mod ready;
@@ -36,14 +38,23 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
+    metrics: PrometheusHandle,
     health: Cached<health::Health>,
+    outbound: Cached<metrics::Outbound>,
     stopping: watch::Sender<bool>,
 }
 
 impl State {
-    pub(crate) fn new(config: Config, db: Db) -> Self {
+    pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
         let stopping = watch::channel(false).0;
-        Self { config, db, health: Cached::default(), stopping }
+        Self {
+            config,
+            db,
+            metrics,
+            health: Cached::default(),
+            outbound: Cached::default(),
+            stopping,
+        }
     }
 
     /// From now on the service is not ready.

@@ -8,6 +8,7 @@ mod http;
 pub mod jobs;
 mod leader;
 mod log;
+mod metrics;
 pub mod nats;
 mod schema;
 mod shutdown;
@@ -39,6 +40,8 @@ pub use crate::{
 pub async fn run(config: Config) -> anyhow::Result<()> {
     log::start(&config);
     tracing::info!("starting underpin-service {}: {config}", env!("CARGO_PKG_VERSION"));
+    let metrics = metrics::install()?;
+    tokio::spawn(metrics::upkeep(metrics.clone()));
     let mut signals = shutdown::Signals::listen()?;
     tokio::select! {
         result = schema::bring_up_to_date(&config) => result?,
@@ -65,7 +68,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             config.http_addr
         )
     })?;
-    let state = Arc::new(http::State::new(config, db.clone()));
+    let state = Arc::new(http::State::new(config, db.clone(), metrics));
     let config = &state.config;
     let (leave, left) = oneshot::channel::<()>();
     let election = leader::run(config.database_url.clone(), leads, left.map(drop));

@@ -16,7 +16,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{State, current, health, history, outbound, ready, say, stats, tokens, user};
+use super::{State, current, health, history, metrics, outbound, ready, say, stats, tokens, user};
 
 /// What the document says besides its routes.
 #[derive(OpenApi)]
@@ -65,6 +65,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(tokens::delete))
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
+        .routes(routes!(metrics::get))
 }
 
 /// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:
