@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
@@ -20,6 +20,7 @@ mod history;
 mod metrics;
 mod openapi;
 mod outbound;
+mod page;
 mod ready;
 mod say;
 mod stats;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
+    page: Cached<page::Page>,
     stopping: watch::Sender<bool>,
 }
 
@@ -53,6 +55,7 @@ impl State {
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
+            page: Cached::default(),
             stopping,
         }
     }
@@ -86,6 +89,7 @@ fn router(state: Arc<State>) -> Router {
     let (limit, timeout) = (state.config.http_body_limit, state.config.http_timeout);
     let (routes, document) = openapi::routes().split_for_parts();
     routes
+        .route("/", get(page::get))
         .merge(openapi::viewer(document))
         .fallback(async || no_route())
         .method_not_allowed_fallback(async || {

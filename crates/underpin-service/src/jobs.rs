@@ -29,6 +29,9 @@ pub struct Settings {
     pub optimize_interval: Duration,
 }
 
+/// The names of the jobs.
+pub(crate) const NAMES: [&str; 2] = ["retention", "optimize"];
+
 /// How often it is looked whether a job is due.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,115 @@
+//! `GET /`: how everything is, at a glance. One page, without scripts.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::{
+    extract::State as Shared,
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse as _, Response},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use sha2::{Digest as _, Sha256};
+use underpin_db::DbError;
+use underpin_models::bot::{
+    ChannelStats, ChannelStatsRepository as _, CurrentStatus, CurrentStatusRepository as _,
+    JobRunRepository as _, UserCount, UserCountRepository as _, UserStatsRepository as _,
+};
+
+use super::{
+    PATIENCE, State,
+    health::{self, Health},
+    metrics::{self, Outbound},
+};
+use crate::{clock, jobs};
+
+mod chart;
+mod format;
+mod view;
+
+/// The page and its status.
+pub(super) type Page = (StatusCode, String);
+
+/// How many of those who talk most are shown.
+const TOP: i64 = 10;
+
+const STYLE: &str = include_str!("page/style.css");
+
+/// The browser takes this one style sheet and nothing else: no script, no picture, no frame around it.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let digest = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// What the page shows.
+struct View {
+    /// Unix seconds.
+    now: i64,
+    /// `sqlite` or `postgres`.
+    dialect: &'static str,
+    health: Health,
+    outbound: Outbound,
+    /// `None` when the database does not give it.
+    bot: Option<Bot>,
+}
+
+/// What the bot told.
+struct Bot {
+    status: Option<CurrentStatus>,
+    marks: Option<ChannelStats>,
+    users_seen: i64,
+    /// Most first.
+    chatters: Vec<(String, i64)>,
+    /// Of the last 24 hours, oldest first.
+    counts: Vec<UserCount>,
+    /// Each job and when it last ran, in Unix seconds.
+    jobs: Vec<(&'static str, Option<i64>)>,
+}
+
+/// The page; built once a second at most.
+pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> Response {
+    let (status, page) = state.page.get(build(&state)).await;
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (status, headers, Html(page)).into_response()
+}
+
+async fn build(state: &State) -> Page {
+    let now = clock::now();
+    let bot = async { tokio::time::timeout(PATIENCE, bot(state, now)).await };
+    let (health, outbound, bot) =
+        tokio::join!(health::current(state), metrics::outbound(state), bot);
+    let bot = match bot {
+        Ok(Ok(bot)) => Some(bot),
+        Ok(Err(error)) => {
+            tracing::warn!("the page lacks what the bot told: {error}");
+            None
+        }
+        Err(_) => None,
+    };
+    let status = if bot.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let dialect = state.config.database_url.dialect().as_str();
+    let view = View { now, dialect, health, outbound, bot };
+    (status, view::page(&view).into_string())
+}
+
+async fn bot(state: &State, now: i64) -> Result<Bot, DbError> {
+    let mut jobs = Vec::new();
+    for job in jobs::NAMES {
+        jobs.push((job, state.db.job_last_run(job.to_owned()).await?));
+    }
+    Ok(Bot {
+        status: state.db.current_status().await?,
+        marks: state.db.high_water_marks().await?,
+        users_seen: state.db.total_users_seen().await?,
+        chatters: state.db.top_chatters(TOP).await?,
+        counts: state.db.user_count_history(now - chart::SECONDS).await?,
+        jobs,
+    })
+}
