@@ -1,0 +1,74 @@
+//! The document of the API, and the viewer that comes with it.
+
+use rstest::rstest;
+use serde_json::Value;
+use underpin_testkit::Dialect;
+
+use crate::service::{ADMIN, Service};
+
+#[test]
+fn the_document_of_the_api() {
+    let service = Service::start(Dialect::Sqlite);
+
+    let mut document = service.get("/openapi.json").json();
+
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    document["info"]["version"] = "[VERSION]".into();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn every_answer_is_one_that_the_document_names(#[case] dialect: Dialect) {
+    let service = Service::start(dialect);
+    let document = service.get("/openapi.json").json();
+    let mut seen = 0;
+
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let asked =
+                path.replace("{hours}", "1").replace("{name}", "a").replace("{prefix}", "a");
+            let answer = service.admin(&method.to_uppercase(), &asked, "{}");
+            let responses = &operation["responses"];
+            let response = responses.get(answer.status.to_string()).or(responses.get("default"));
+            let content = &response.unwrap_or(&Value::Null)["content"];
+            let kind = answer.header("content-type").unwrap();
+            let kind = kind.split(';').next().unwrap();
+            assert!(content.get(kind).is_some(), "{method} {path}: {kind}: {answer:?}");
+            assert!(!answer.body.contains("no such route"), "{method} {path}: {answer:?}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 12);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_viewer_needs_nothing_from_elsewhere(#[case] dialect: Dialect) {
+    let service = Service::with(dialect, &[("ADMIN_TOKEN", ADMIN)]);
+
+    let redirect = service.get("/docs");
+    let index = service.get("/docs/");
+
+    assert_eq!((redirect.status, redirect.header("location")), (303, Some("/docs/")));
+    assert_eq!((index.status, index.header("content-type")), (200, Some("text/html")));
+    let policy = index.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'self';") && !policy.contains("http"), "{policy}");
+    // All that it takes from elsewhere, it takes with one of these words.
+    let words = ["src=\"", "href=\""].map(|word| index.body.split(word).skip(1));
+    let files = words.into_iter().flatten().filter_map(|text| text.split('"').next());
+    let files: Vec<_> = files.collect();
+    assert!(files.len() >= 4, "{}", index.body);
+    for file in files {
+        assert!(!file.contains("//"), "{file}");
+        let answer = service.get(&format!("/docs/{}", file.trim_start_matches("./")));
+        assert_eq!(answer.status, 200, "{file}");
+    }
+    let start = service.get("/docs/swagger-initializer.js").body;
+    assert!(
+        start.contains("/openapi.json") && start.contains(r#""validatorUrl": "none""#),
+        "{start}"
+    );
+}

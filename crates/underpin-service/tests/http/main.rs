@@ -1,0 +1,12 @@
+//! What the service answers over HTTP: the program itself, on both dialects.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
+mod api;
+mod browser;
+mod document;
+mod hostile;
+mod metrics;
+mod page;
+mod service;
+mod tokens;

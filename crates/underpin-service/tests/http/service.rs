@@ -1,0 +1,165 @@
+//! The program on a database of its own, and a client that says exactly what a test wants said.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+use underpin_testkit::{Dialect, TestDb};
+
+/// The operator's secret in these tests.
+pub(crate) const ADMIN: &str = "the operator's own secret";
+
+/// Now, in Unix seconds.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
+}
+
+/// A service that listens; killed when it is dropped.
+pub(crate) struct Service {
+    process: Child,
+    address: String,
+    log: Arc<Mutex<String>>,
+    pub(crate) db: TestDb,
+}
+
+/// What it answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: String,
+}
+
+impl Service {
+    /// On an empty database, brought up to date.
+    pub(crate) fn start(dialect: Dialect) -> Self {
+        Self::with(dialect, &[("ADMIN_TOKEN", ADMIN)])
+    }
+
+    /// With these settings besides.
+    pub(crate) fn with(dialect: Dialect, settings: &[(&str, &str)]) -> Self {
+        let db = TestDb::new(dialect);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_underpin-service"));
+        command.env_clear().current_dir(db.dir()).arg("--migrate");
+        command.env("DATABASE_URL", db.url()).env("HTTP_ADDR", "127.0.0.1:0");
+        // Nothing is deleted for its age while a test looks at it.
+        command.env("RETENTION_INTERVAL_SECONDS", "0").env("OPTIMIZE_INTERVAL_SECONDS", "0");
+        command.envs(settings.iter().copied());
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut start = String::new();
+        while !start.contains("listening on http://") {
+            assert!(output.read_line(&mut start).unwrap() > 0, "it ended: {start}");
+        }
+        let address = start.rsplit_once("http://").unwrap().1;
+        let address = address.split([':', ' ']).take(2).collect::<Vec<_>>().join(":");
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                *lines.lock().unwrap() += &(line + "\n");
+            }
+        });
+        Self { process, address, log, db }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// What it logged since it listens.
+    pub(crate) fn log(&self) -> String {
+        // A line is on its way when the answer is.
+        std::thread::sleep(Duration::from_millis(100));
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "")
+    }
+
+    /// As the operator.
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {ADMIN}");
+        let json = ("Content-Type", "application/json");
+        self.send(method, path, &[("Authorization", &bearer), json], body)
+    }
+
+    /// A new token for `/api/say`.
+    pub(crate) fn token(&self) -> String {
+        let made = self.admin("POST", "/api/tokens", r#"{"description":"test"}"#);
+        assert_eq!(made.status, 200, "{made:?}");
+        made.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn say(&self, token: &str, body: &str) -> Answer {
+        let headers = [("X-API-Token", token), ("Content-Type", "application/json")];
+        self.send("POST", "/api/say", &headers, body)
+    }
+
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n\
+             {body}",
+            headers.concat(),
+            body.len()
+        );
+        self.raw(request.as_bytes())
+    }
+
+    /// Sends these bytes, keeps the connection open, and reads what comes.
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+        let status = head[9..12].parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The value of a header; its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// Whether it fails as every failure does.
+    pub(crate) fn fails(&self, status: u16, code: &str, field: Option<&str>) {
+        let body = self.json();
+        assert_eq!((self.status, body["error"]["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(body["error"]["field"].as_str(), field, "{self:?}");
+        assert!(!body["error"]["message"].as_str().unwrap().is_empty(), "{self:?}");
+        let keys = if field.is_some() { 3 } else { 2 };
+        let sizes = (body.as_object().unwrap().len(), body["error"].as_object().unwrap().len());
+        assert_eq!(sizes, (1, keys), "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/json"));
+    }
+}
