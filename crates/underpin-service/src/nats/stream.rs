@@ -87,28 +87,27 @@ impl Reader {
         Ok(())
     }
 
-    /// Applies events while this process leads, until `stop` ends.
+    /// Applies events while this process leads, until `stop` ends. What is not committed then stays in
+    /// the stream.
     pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop.fuse());
-        loop {
-            tokio::select! {
-                biased;
-                () = &mut stop => return,
-                // The other end lives as long as the process leads or stands by.
-                led = self.leads.wait_for(|leads| *leads) => if led.is_err() { return },
+        let read = async {
+            // The other end lives as long as the process leads or stands by.
+            while self.leads.wait_for(|leads| *leads).await.is_ok() {
+                if let Err(error) = self.lead().await {
+                    let pause = PAUSE.as_secs();
+                    tracing::warn!("the event stream is read anew in {pause} s: {error:#}");
+                }
+                tokio::time::sleep(PAUSE).await;
             }
-            if let Err(error) = self.lead(&mut stop).await {
-                tracing::warn!("the event stream is read anew in {} s: {error:#}", PAUSE.as_secs());
-            }
-            tokio::select! {
-                () = &mut stop => return,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
+        };
+        tokio::select! {
+            () = stop => {}
+            () = read => {}
         }
     }
 
-    /// Applies events until this process does not lead any more, loses track, or is told to stop.
-    async fn lead(&mut self, stop: &mut (impl Future<Output = ()> + Unpin)) -> anyhow::Result<()> {
+    /// Applies events until this process does not lead any more, or loses track.
+    async fn lead(&mut self) -> anyhow::Result<()> {
         self.connections.mark_unchanged();
         let stream = self.context().get_stream(&self.settings.stream).await?;
         let position = self.position(&stream).await?;
@@ -127,7 +126,6 @@ impl Reader {
         loop {
             let first = tokio::select! {
                 biased;
-                () = &mut *stop => return Ok(()),
                 _ = self.leads.wait_for(|leads| !*leads) => return Ok(()),
                 _ = self.connections.changed() => return Ok(()),
                 message = messages.next() => message,
