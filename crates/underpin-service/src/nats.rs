@@ -192,7 +192,9 @@ fn tell(event: &async_nats::Event) {
     use async_nats::Event;
     let connected = match event {
         Event::Connected => 1.0,
-        Event::Disconnected | Event::Closed => 0.0,
+        Event::Disconnected => 0.0,
+        // The connection is given up at the end alone.
+        Event::Closed => return,
         Event::SlowConsumer(_) => {
             metrics::counter!("underpin_events_dropped_total").increment(1);
             tracing::error!(
