@@ -56,12 +56,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let db = db.map_err(underpin::Error::from)?;
     let (leads, leading) = watch::channel(false);
     let nats = match &config.nats {
-        Some(settings) => Some(Nats::connect(settings.clone()).await?),
+        Some(settings) => Some(Nats::connect(settings.clone()).await?.listen(&db, &leading).await?),
         None => None,
     };
-    if let Some(nats) = &nats {
-        nats.prepare(&db, &leading).await?;
-    }
     let listener = TcpListener::bind(config.http_addr).await.with_context(|| {
         format!(
             "cannot listen on {}: is it in use? choose another with `HTTP_ADDR`",
@@ -79,7 +76,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let serve = Box::pin(async {
         let serve_bot = async {
             match nats {
-                Some(nats) => nats.run(db.clone(), leading.clone(), stop.clone()).await,
+                Some(nats) => nats.run(stop.clone()).await,
                 None => Ok(()),
             }
         };

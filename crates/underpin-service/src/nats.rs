@@ -7,7 +7,8 @@
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use async_nats::{Client, ConnectOptions, ServerAddr};
+use async_nats::{Client, ConnectOptions, ServerAddr, Subscriber};
+use futures_util::StreamExt as _;
 use tokio::sync::watch;
 use underpin_db::Db;
 
@@ -35,6 +36,8 @@ mod user_stats;
 
 /// Messages that the client keeps for a subscription before it drops new ones.
 const BUFFER: usize = 262_144;
+/// How long an end waits for a server that may be gone.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the service is told about NATS. Printing it shows no password.
 #[derive(Clone)]
@@ -127,44 +130,95 @@ impl Nats {
         }
     }
 
-    /// Makes sure that the stream of the events is there, where there is one.
-    pub(crate) async fn prepare(
-        &self,
+    /// From now on messages come here. Requests wait until [`Listening::run`] answers them.
+    ///
+    /// # Errors
+    ///
+    /// When the stream of the events can neither be used nor made.
+    pub(crate) async fn listen(
+        self,
         db: &Db,
         leads: &watch::Receiver<bool>,
-    ) -> anyhow::Result<()> {
-        if self.settings.jetstream { self.reader(db, leads).prepare().await } else { Ok(()) }
+    ) -> anyhow::Result<Listening> {
+        let requests = answer::subscribe(&self.client, &self.settings).await?;
+        let events = if self.settings.jetstream {
+            let reader = stream::Reader {
+                client: self.client.clone(),
+                settings: Arc::clone(&self.settings),
+                db: db.clone(),
+                leads: leads.clone(),
+                connections: self.connections,
+            };
+            reader.prepare().await?;
+            Events::Stream(reader)
+        } else {
+            Events::Subscription(subscription::subscribe(&self.client, &self.settings).await?)
+        };
+        settle(&self.client).await?;
+        Ok(Listening {
+            client: self.client,
+            settings: self.settings,
+            db: db.clone(),
+            requests,
+            events,
+        })
     }
+}
 
+/// A connection over which messages come.
+pub(crate) struct Listening {
+    client: Client,
+    settings: Arc<Settings>,
+    db: Db,
+    requests: Vec<Subscriber>,
+    events: Events,
+}
+
+enum Events {
+    Stream(stream::Reader),
+    Subscription(Subscriber),
+}
+
+impl Listening {
     /// Applies events and answers requests until `stop` ends, then finishes what has come before.
-    pub(crate) async fn run(
-        self,
-        db: Db,
-        leads: watch::Receiver<bool>,
-        stop: impl Future<Output = ()> + Clone,
-    ) -> anyhow::Result<()> {
-        let settings = &self.settings;
-        let requests = answer::run(self.client.clone(), settings, db.clone(), stop.clone());
-        let events = async {
-            if settings.jetstream {
-                self.reader(&db, &leads).run(stop).await;
-                Ok(())
-            } else {
-                let applier = apply::Applier::new(db.clone(), settings.session_silence, None);
-                subscription::run(self.client.clone(), settings, applier, stop).await
+    pub(crate) async fn run(self, stop: impl Future<Output = ()> + Clone) -> anyhow::Result<()> {
+        let Self { client, settings, db, requests, events } = self;
+        let answer = answer::run(&client, &settings, requests, &db, stop.clone());
+        let apply = async {
+            match events {
+                Events::Stream(reader) => {
+                    reader.run(stop).await;
+                    Ok(())
+                }
+                Events::Subscription(messages) => {
+                    let applier = apply::Applier::new(db.clone(), settings.session_silence, None);
+                    subscription::run(&client, &settings, messages, applier, stop).await
+                }
             }
         };
-        tokio::try_join!(requests, events)?;
-        Ok(())
+        tokio::try_join!(answer, apply).map(drop)
     }
+}
 
-    fn reader(&self, db: &Db, leads: &watch::Receiver<bool>) -> stream::Reader {
-        stream::Reader {
-            client: self.client.clone(),
-            settings: Arc::clone(&self.settings),
-            db: db.clone(),
-            leads: leads.clone(),
-            connections: self.connections.clone(),
+/// Waits until the server has done all it was told so far, and what it sent until then is here: it
+/// works off a connection in order. The client's own `flush` and `drain` wait for no answer.
+async fn settle(client: &Client) -> anyhow::Result<()> {
+    let inbox = client.new_inbox();
+    let mut echo = client.subscribe(inbox.clone()).await?;
+    client.publish(inbox, "".into()).await?;
+    echo.next().await.context("the connection to NATS was closed")?;
+    Ok(())
+}
+
+/// Takes `subscriptions` out of the sharing, once what is on its way is here. More may come meanwhile.
+async fn drain(client: &Client, subscriptions: &mut [Subscriber]) {
+    let settled = tokio::time::timeout(PATIENCE, settle(client)).await;
+    let connected = matches!(settled, Ok(Ok(())));
+    for messages in subscriptions {
+        // Over a lost connection nothing is on its way, and nobody would say when it has come.
+        let ended = if connected { messages.drain().await } else { messages.unsubscribe().await };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "the subscription has ended already");
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::ensure;
-use async_nats::{Client, Message};
+use async_nats::{Client, Message, Subscriber};
 use futures_util::{StreamExt as _, stream::select_all};
 use tokio::sync::Semaphore;
 use underpin_db::Db;
 
 use super::{
-    Settings,
+    PATIENCE, Settings, drain,
     request::{self, Unanswered},
 };
 use crate::clock;
@@ -17,13 +17,11 @@ use crate::clock;
 /// Requests at work at once; more get their fallback, for who waits long does not wait any more.
 const AT_ONCE: u32 = 256;
 
-/// Answers requests until `stop` ends, then those that have come before.
-pub(crate) async fn run(
-    client: Client,
+/// Asks for a share of the requests.
+pub(crate) async fn subscribe(
+    client: &Client,
     settings: &Settings,
-    db: Db,
-    stop: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Subscriber>> {
     // Not the group of the events: to the server, all subscriptions of one group that fit a message
     // are one, and it would hand requests to the events' as well.
     let group = format!("{}-requests", settings.queue_group);
@@ -32,7 +30,18 @@ pub(crate) async fn run(
         let subject = settings.subject(subject);
         subscriptions.push(client.queue_subscribe(subject, group.clone()).await?);
     }
-    client.flush().await?;
+    Ok(subscriptions)
+}
+
+/// Answers the requests that come over `subscriptions` until `stop` ends, then those that have come
+/// before.
+pub(crate) async fn run(
+    client: &Client,
+    settings: &Settings,
+    subscriptions: Vec<Subscriber>,
+    db: &Db,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let mut messages = select_all(subscriptions);
     let room = Arc::new(Semaphore::new(AT_ONCE as usize));
     let mut stop = std::pin::pin!(stop);
@@ -45,23 +54,25 @@ pub(crate) async fn run(
                 let Some(known) = request::SUBJECTS.iter().find(|known| **known == subject) else {
                     continue;
                 };
-                serve(&client, &db, known, message, &room).await;
+                serve(client, db, known, message, &room).await;
             }
             () = &mut stop, if !stopping => {
                 stopping = true;
-                for subscription in &mut messages {
-                    if let Err(error) = subscription.drain().await {
-                        tracing::debug!(%error, "the subscription has ended already");
-                    }
-                }
+                // A stream that is ended from here is looked at again only when it is put in anew.
+                let mut subscriptions: Vec<_> = std::mem::take(&mut messages).into_iter().collect();
+                drain(client, &mut subscriptions).await;
+                messages = select_all(subscriptions);
             }
         }
     }
     ensure!(stopping, "the subscriptions to NATS have ended");
     // Those at work give their room back when they are done.
     drop(room.acquire_many(AT_ONCE).await);
-    client.flush().await?;
-    Ok(())
+    match tokio::time::timeout(PATIENCE, client.flush()).await {
+        Ok(flushed) => Ok(flushed?),
+        // Nobody is there to hear the last replies.
+        Err(_) => Ok(()),
+    }
 }
 
 async fn serve(

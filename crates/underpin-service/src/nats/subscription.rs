@@ -1,13 +1,14 @@
 //! Events as they are published, without a stream: each goes to one replica, at most once.
 
 use anyhow::ensure;
-use async_nats::{Client, Message};
+use async_nats::{Client, Message, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::{
     Settings,
     apply::{Applier, Arrived, LARGEST_GROUP, count},
+    drain,
     event::Event,
     payload::Malformed,
 };
@@ -16,41 +17,39 @@ use crate::clock;
 /// Events that may wait here for the database; then the client's own buffer fills.
 const WAITING: usize = 65_536;
 
-/// Applies events until `stop` ends, then those that have come before.
+/// Asks for a share of the events.
 ///
 /// One subscription takes the events of all subjects, for only within one does NATS keep the order.
+pub(crate) async fn subscribe(client: &Client, settings: &Settings) -> anyhow::Result<Subscriber> {
+    let subject = settings.subject(">");
+    Ok(client.queue_subscribe(subject, settings.queue_group.clone()).await?)
+}
+
+/// Applies the events among `messages` until `stop` ends, then those that have come before.
 pub(crate) async fn run(
-    client: Client,
+    client: &Client,
     settings: &Settings,
+    mut messages: Subscriber,
     mut applier: Applier,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let subject = settings.subject(">");
-    let mut messages = client.queue_subscribe(subject, settings.queue_group.clone()).await?;
-    client.flush().await?;
     let (queue, mut waiting) = mpsc::channel::<Arrived>(WAITING);
     let mut stopped = false;
     let take = async {
         let mut stop = std::pin::pin!(stop.fuse());
         loop {
             tokio::select! {
-                message = messages.next() => match message {
-                    Some(message) => {
-                        if let Some(arrived) = understand(settings, &message)
-                            && queue.send(arrived).await.is_err()
-                        {
-                            break;
-                        }
-                    }
-                    None => break,
-                },
-                () = &mut stop => {
-                    stopped = true;
-                    // Nothing more comes, and what has come is still handed out.
-                    if let Err(error) = messages.drain().await {
-                        tracing::debug!(%error, "the subscription has ended already");
+                message = messages.next() => {
+                    let Some(message) = message else { break };
+                    if let Some(arrived) = understand(settings, &message)
+                        && queue.send(arrived).await.is_err()
+                    {
                         break;
                     }
+                }
+                () = &mut stop => {
+                    stopped = true;
+                    drain(client, std::slice::from_mut(&mut messages)).await;
                 }
             }
         }
