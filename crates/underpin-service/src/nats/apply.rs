@@ -85,10 +85,17 @@ impl Applier {
                     parts.extend([middle..part.end, part.start..middle]);
                 }
                 Judgement::Retry => parts.push(part),
-                Judgement::GiveUp => {
-                    self.give_up(&group[part.start], to, &error).await?;
-                    patience = Patience::default();
-                }
+                Judgement::GiveUp => match self.attempt(Arc::new([]), 0..0, to).await? {
+                    Ok(()) => {
+                        self.give_up(&group[part.start], to, &error);
+                        patience = Patience::default();
+                    }
+                    // Without the event it fails as well, so the event is not at fault.
+                    Err(error) => {
+                        patience.wait(&error).await;
+                        parts.push(part);
+                    }
+                },
             }
         }
         Ok(())
@@ -142,29 +149,23 @@ impl Applier {
     async fn judge(&self, part: &[Arrived], error: &DbError, patience: &mut Patience) -> Judgement {
         // A small write that no event has a part in.
         let works = self.db.record_job_run("event_probe".to_owned(), clock::now()).await;
-        if let Err(probe) = works {
-            patience.attempts = 0;
-            patience.wait(&probe).await;
-            return Judgement::Retry;
+        match &works {
+            Err(_) => patience.attempts = 0,
+            // A small write may find room where a larger one does not; and where there is no event,
+            // none is at fault.
+            Ok(()) if is_shortage(error) || part.is_empty() => patience.attempts = 0,
+            Ok(()) if part.len() > 1 => return Judgement::Halve,
+            Ok(()) => patience.attempts += 1,
         }
-        if part.len() > 1 {
-            return Judgement::Halve;
-        }
-        patience.attempts += 1;
         if patience.attempts >= ATTEMPTS {
             return Judgement::GiveUp;
         }
-        patience.wait(error).await;
+        patience.wait(works.as_ref().err().unwrap_or(error)).await;
         Judgement::Retry
     }
 
     /// Leaves an event out for good; a stream still has it under its number.
-    async fn give_up(
-        &mut self,
-        arrived: &Arrived,
-        to: i64,
-        error: &DbError,
-    ) -> Result<(), Superseded> {
+    fn give_up(&mut self, arrived: &Arrived, to: i64, error: &DbError) {
         let (subject, sequence) = (arrived.event.subject(), arrived.sequence);
         tracing::error!(
             subject,
@@ -172,14 +173,9 @@ impl Applier {
             "an event of `{subject}` was given up, for the database refuses it: {error}"
         );
         count(subject, "refused");
-        let mut patience = Patience::default();
-        while let Err(error) = self.attempt(Arc::new([]), 0..0, to).await? {
-            patience.wait(&error).await;
-        }
         if let Some(position) = &mut self.position {
             position.sequence = to;
         }
-        Ok(())
     }
 }
 
@@ -204,6 +200,13 @@ impl Patience {
         tracing::warn!("events wait {pause_ms} ms, for they cannot be written: {error}");
         tokio::time::sleep(self.pause).await;
     }
+}
+
+/// Whether an error is about the machine, not about what was to be written. Diesel hands on the text
+/// alone.
+fn is_shortage(error: &DbError) -> bool {
+    let texts = ["disk is full", "disk I/O error", "No space left on device", "out of memory"];
+    texts.iter().any(|text| error.message.contains(text))
 }
 
 /// Moves the position of a stream on; false when it is no longer where this process thought.
