@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use async_nats::{
     Client,
     jetstream::{
-        self, AckKind, Context,
+        self, AckKind,
         consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
         stream::{self, StorageType, Stream},
     },
@@ -52,7 +52,15 @@ impl Reader {
     ///
     /// When the server has no JetStream, or a stream of this name holds something else.
     pub(crate) async fn prepare(&self) -> anyhow::Result<()> {
-        let (settings, context) = (&self.settings, self.context());
+        self.stream().await?;
+        tracing::info!("events come from the JetStream stream `{}`", self.settings.stream);
+        Ok(())
+    }
+
+    /// The stream, which may have been deleted since the start.
+    async fn stream(&self) -> anyhow::Result<Stream> {
+        let settings = &self.settings;
+        let context = jetstream::new(self.client.clone());
         let subjects: Vec<_> =
             Event::SUBJECTS.iter().map(|subject| settings.subject(subject)).collect();
         let name = &settings.stream;
@@ -83,8 +91,7 @@ impl Reader {
                  then answer itself: take it out of the stream's subjects"
             );
         }
-        tracing::info!("events come from the JetStream stream `{name}`");
-        Ok(())
+        Ok(found)
     }
 
     /// Applies events while this process leads, until `stop` ends. What is not committed then stays in
@@ -109,7 +116,7 @@ impl Reader {
     /// Applies events until this process does not lead any more, or loses track.
     async fn lead(&mut self) -> anyhow::Result<()> {
         self.connections.mark_unchanged();
-        let stream = self.context().get_stream(&self.settings.stream).await?;
+        let stream = self.stream().await?;
         let position = self.position(&stream).await?;
         let mut next = position.sequence;
         let consumer = self.consumer(&stream, position.sequence).await?;
@@ -158,10 +165,6 @@ impl Reader {
                 tracing::debug!(%error, "committed events could not be acknowledged");
             }
         }
-    }
-
-    fn context(&self) -> Context {
-        jetstream::new(self.client.clone())
     }
 
     /// How far the stream has been applied, as the database knows.
