@@ -19,6 +19,7 @@ pub use inline::{Inline, SqliteConn};
 pub use lease::{Hold, Lease};
 pub use options::{Access, ConnectOptions};
 pub use pool::{Db, PgConn, PoolOptions, PoolState};
+pub use postgres::percent_decoded;
 pub use underpin_catalog::Dialect;
 pub use url::{DatabaseUrl, UrlError};
 pub use work::{DbConn, Work};

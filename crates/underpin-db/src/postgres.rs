@@ -255,15 +255,16 @@ fn take_settings<const N: usize>(url: &str, names: &[&str; N]) -> (String, [Opti
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match names.iter().position(|wanted| *wanted == name) {
-            Some(index) => found[index] = Some(decode(value)),
+            Some(index) => found[index] = Some(percent_decoded(value)),
             None => rest.push(pair),
         }
     }
     (format!("{front}?{}", rest.join("&")), found)
 }
 
-/// Takes percent signs out of a value; what is no valid escape stays.
-fn decode(value: &str) -> String {
+/// Takes percent signs out of a part of a URL; what is no valid escape stays.
+#[must_use]
+pub fn percent_decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

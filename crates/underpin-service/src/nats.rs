@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use async_nats::{Client, ConnectOptions, ServerAddr, Subscriber};
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use underpin_db::Db;
+use underpin_db::{Db, percent_decoded};
 
 mod answer;
 mod apply;
@@ -224,7 +224,7 @@ async fn drain(client: &Client, subscriptions: &mut [Subscriber]) {
 }
 
 async fn options(settings: &Settings, made: watch::Sender<u64>) -> anyhow::Result<ConnectOptions> {
-    let options = ConnectOptions::new()
+    let mut options = ConnectOptions::new()
         .name("underpin-service")
         .subscription_capacity(BUFFER)
         .event_callback(move |event| {
@@ -234,6 +234,15 @@ async fn options(settings: &Settings, made: watch::Sender<u64>) -> anyhow::Resul
             }
             async {}
         });
+    // The client itself does not read them, and takes one for all servers.
+    let login = settings.servers.iter().find_map(|server| Some((server.username()?, server)));
+    if let Some((name, server)) = login {
+        let name = percent_decoded(name);
+        options = match server.password() {
+            Some(password) => options.user_and_password(name, percent_decoded(password)),
+            None => options.token(name),
+        };
+    }
     match &settings.credentials_file {
         Some(file) => options.credentials_file(file).await.with_context(|| {
             format!("cannot read `{}`: see `NATS_CREDENTIALS_FILE`", file.display())
