@@ -11,19 +11,13 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Takes part in the election until `stop` ends; `leads` tells whether this process leads. What it
 /// gives back is still held.
 pub(crate) async fn run(
-    url: DatabaseUrl,
+    mut membership: Membership,
     leads: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) -> Membership {
-    let mut membership = Membership { url, alive: None, leader: None };
     let mut stop = std::pin::pin!(stop);
     loop {
-        let leading = membership.renew().await.unwrap_or_else(|error| {
-            tracing::warn!("cannot take part in the election of a leader: {error}");
-            membership.alive = None;
-            membership.leader = None;
-            false
-        });
+        let leading = membership.renewed().await;
         let changed = leads.send_if_modified(|leads| std::mem::replace(leads, leading) != leading);
         if changed {
             let role = if leading { "leads: it runs the jobs" } else { "leads no more" };
@@ -49,6 +43,23 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
+    /// From now on the others know of this process.
+    pub(crate) async fn join(url: DatabaseUrl) -> Self {
+        let mut membership = Self { url, alive: None, leader: None };
+        membership.renewed().await;
+        membership
+    }
+
+    /// Whether this process leads; nothing is held when the database cannot be asked.
+    async fn renewed(&mut self) -> bool {
+        self.renew().await.unwrap_or_else(|error| {
+            tracing::warn!("cannot take part in the election of a leader: {error}");
+            self.alive = None;
+            self.leader = None;
+            false
+        })
+    }
+
     /// Takes what is free and was lost, and says whether this process leads.
     async fn renew(&mut self) -> anyhow::Result<bool> {
         opened(&mut self.alive, &self.url, "alive").await?.hold(Hold::Shared).await?;

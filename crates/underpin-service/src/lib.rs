@@ -68,11 +68,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let state = Arc::new(http::State::new(config, db.clone(), metrics));
     let config = &state.config;
     let (leave, left) = oneshot::channel::<()>();
-    let election = leader::run(config.database_url.clone(), leads, left.map(drop));
+    // Before it is ready: a predecessor that goes then knows that it is not the last one.
+    let membership = leader::Membership::join(config.database_url.clone()).await;
+    let election = leader::run(membership, leads, left.map(drop));
     let election = tokio::spawn(election);
     let stop = shutdown::requested(signals, Arc::clone(&state)).boxed().shared();
     announce(listener.local_addr()?);
-    let bot_is_ours = nats.is_some();
     let serve = Box::pin(async {
         let serve_bot = async {
             match nats {
@@ -87,8 +88,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     shutdown::bounded(serve, &state, config.shutdown_timeout).await?;
     drop(leave);
     // The last one to go ends the sessions: nobody is left to see who leaves.
-    if election.await?.leave().await && bot_is_ours {
-        let ended = db.end_sessions(clock::now()).await?;
+    if election.await?.leave().await
+        && let Some(settings) = &config.nats
+    {
+        let (now, silence) = (clock::now(), settings.session_silence.as_secs());
+        let silence = i64::try_from(silence).unwrap_or(i64::MAX);
+        let silent = db.end_sessions_after_silence(now, silence).await?;
+        let ended = silent + db.end_sessions(now).await?;
         tracing::info!(ended, "the last replica goes: {ended} sessions ended");
     }
     tracing::info!("stopped");
