@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, Dialect};
 
-use crate::{Server, block_on};
+use crate::{OwnServer, Server, block_on};
 
 /// A database that exists as long as a test holds it.
 pub struct TestDb {
@@ -66,6 +66,17 @@ impl TestDb {
             std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         std::fs::write(db.file(), bytes).expect("a copy");
         db
+    }
+
+    /// The database `postgres` of a server that is the test's own.
+    ///
+    /// # Panics
+    ///
+    /// When no directory can be had.
+    #[must_use]
+    pub fn on(server: &OwnServer) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self { dialect: Dialect::Postgres, url: server.url("postgres"), dir, home: None }
     }
 
     /// SQLite's file, which may not exist yet.

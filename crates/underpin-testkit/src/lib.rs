@@ -4,14 +4,18 @@
 //! is the one that `TEST_DATABASE_URL` names, else a container, else a cluster of the server
 //! programs that are installed. `scripts/test` starts one server for a whole run; a test that is
 //! run without it starts its own. When no server can be had, the test fails and says how to get one.
+//! NATS: the installed program `nats-server`, one per test that asks for it.
 
 #![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
 
 mod db;
+mod nats;
+mod port;
 mod server;
 
 pub use db::TestDb;
-pub use server::Server;
+pub use nats::NatsServer;
+pub use server::{OwnServer, Server};
 pub use underpin_db::Dialect;
 
 /// Runs `work` on a runtime of its own, so that it can be called from any test, asynchronous or not.

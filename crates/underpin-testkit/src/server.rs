@@ -1,9 +1,12 @@
-//! A PostgreSQL server for tests.
+//! PostgreSQL servers for tests.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 mod cluster;
 mod container;
+mod own;
+
+pub use own::OwnServer;
 
 /// A PostgreSQL server for tests; stopped and gone when it is dropped.
 pub struct Server {
@@ -59,8 +62,10 @@ impl Server {
             }
             Err(error) => error,
         };
-        match cluster::start() {
-            Ok((base, cluster)) => Self { base, _kept: Kept::Cluster { _cluster: cluster } },
+        match cluster::Cluster::start() {
+            Ok(cluster) => {
+                Self { base: cluster.base(), _kept: Kept::Cluster { _cluster: cluster } }
+            }
             Err(cluster) => panic!(
                 "no PostgreSQL server for the tests\n  container: {container}\n  installed programs: \
                  {cluster}\nstart Docker, install the PostgreSQL server, or set TEST_DATABASE_URL to \
