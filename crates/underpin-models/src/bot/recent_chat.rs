@@ -61,6 +61,16 @@ repository! {
             Ok(lines)
         }
 
+        /// The newest `limit` lines after the `offset` newest, newest first. Numbers below 0 are 0.
+        read fn recent_messages(conn, limit: i64, offset: i64) -> Vec<ChatLine> {
+            let query = recent_chat::table
+                .order((recent_chat::timestamp.desc(), recent_chat::id.desc()))
+                .limit(limit.max(0))
+                .offset(offset.max(0))
+                .select(ChatLine::as_select());
+            Ok(query.load(conn).await?)
+        }
+
         /// Deletes the lines from before `before` (Unix seconds), and says how many.
         write fn delete_chat_before(conn, before: i64) -> usize {
             let old = recent_chat::table.filter(recent_chat::timestamp.lt(before));

@@ -61,7 +61,7 @@ fn at_head(dialect: Dialect) -> TestDb {
     let on = TestDb::new(dialect);
     let url = on.database_url();
     let catalog = underpin_migrations::bot(dialect);
-    let engine = Engine::new(catalog, &url, Options::default()).unwrap();
+    let engine = Engine::new(catalog, underpin_migrations::CODE, &url, Options::default()).unwrap();
     block_on(async || engine.migrate(&Goal::Head).await).unwrap();
     on
 }
