@@ -17,7 +17,8 @@ use crate::{Db, DbError, PgConn, SqliteConn};
 pub enum DbConn {
     /// PostgreSQL.
     Postgres(PooledConnection<'static, AsyncDieselConnectionManager<PgConn>>),
-    /// SQLite; it works where it is polled, so only [`Db`] hands it out, on a thread that may block.
+    /// SQLite; it works where it is polled, so only [`Db`] hands it out, on a thread that may
+    /// block.
     Sqlite(PooledConnection<'static, AsyncDieselConnectionManager<SqliteConn>>),
 }
 
@@ -53,8 +54,9 @@ impl Db {
 
     /// Runs several statements together or not at all: an error or a panic takes back all of them.
     ///
-    /// The work uses the connection that it is given. It passes over no error: PostgreSQL takes back
-    /// a transaction in which a statement failed, and then this is an error even if the work went on.
+    /// The work uses the connection that it is given. It passes over no error: PostgreSQL takes
+    /// back a transaction in which a statement failed, and then this is an error even if the work
+    /// went on.
     pub async fn transaction<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DbError> {
         self.run(Mode::Transaction, work).await
     }

@@ -32,7 +32,8 @@ repository! {
     /// The highest numbers ever seen.
     pub trait ChannelStatsRepository {
         /// Raises the high-water marks to `users` and `connected` where those are higher, and notes
-        /// `now` (Unix seconds) beside what was raised. Nothing else changes; 0 and less raise nothing.
+        /// `now` (Unix seconds) beside what was raised. Nothing else changes; 0 and less raise
+        /// nothing.
         write fn update_high_water_mark(
             conn,
             users: i64,
@@ -54,6 +55,7 @@ repository! {
             let more_users = || excluded(channel_stats::max_users).gt(channel_stats::max_users);
             let more_connected =
                 || excluded(channel_stats::max_connected).gt(channel_stats::max_connected);
+            let more = || more_users().or(more_connected());
             diesel::insert_into(channel_stats::table)
                 .values(seen)
                 .on_conflict(channel_stats::id)
@@ -72,7 +74,7 @@ repository! {
                         .eq(case_when(more_connected(), Some(now))
                             .otherwise(channel_stats::max_connected_timestamp)),
                     channel_stats::last_updated
-                        .eq(case_when(more_users().or(more_connected()), excluded(channel_stats::last_updated))
+                        .eq(case_when(more(), excluded(channel_stats::last_updated))
                             .otherwise(channel_stats::last_updated)),
                 ))
                 .execute(conn)

@@ -13,7 +13,8 @@ use crate::repository::repository;
 pub struct EventPosition {
     /// The stream's name.
     pub stream: String,
-    /// When the stream was created, as its server says: a stream that is made anew counts from 1 again.
+    /// When the stream was created, as its server says: a stream that is made anew counts from 1
+    /// again.
     pub incarnation: String,
     /// The last applied event's number in the stream; 0 before the first.
     pub sequence: i64,
@@ -25,8 +26,8 @@ repository! {
         /// The number of the last event of `stream` that was applied, 0 when none was. A stream
         /// that was made anew, as `incarnation` tells, begins anew.
         ///
-        /// One statement that also holds the position: asked in a transaction, it is nobody else's to
-        /// move until that ends.
+        /// One statement that also holds the position: asked in a transaction, it is nobody else's
+        /// to move until that ends.
         write fn event_position(conn, stream: String, incarnation: String) -> i64 {
             let goes_on = event_positions::incarnation.eq(excluded(event_positions::incarnation));
             let begun = EventPosition { stream, incarnation, sequence: 0 };
@@ -44,8 +45,8 @@ repository! {
         }
 
         /// Moves the position of `stream` from the event `from` to the later event `to`, and says
-        /// whether it was where the caller thought. When not, somebody else has applied these events:
-        /// the caller takes back what it did in the same transaction.
+        /// whether it was where the caller thought. When not, somebody else has applied these
+        /// events: the caller takes back what it did in the same transaction.
         write fn advance_event_position(
             conn,
             stream: String,

@@ -126,11 +126,12 @@ repository! {
             Ok(insert.returning(outbound_messages::id).get_result(conn).await?)
         }
 
-        /// The messages that may be sent at `now` (Unix seconds), oldest first. A limit below 0 is 0.
+        /// The messages that may be sent at `now` (Unix seconds), oldest first. A limit below 0 is
+        /// 0.
         ///
-        /// After a failed attempt a message pauses for 120 s, after each further one twice as long, up
-        /// to 7,680 s. Where an older release left no time of the attempt, the pause counts from the
-        /// queueing. A message that nobody tried yet does not wait, whatever the clock says.
+        /// After a failed attempt a message pauses for 120 s, after each further one twice as long,
+        /// up to 7,680 s. Where an older release left no time of the attempt, the pause counts from
+        /// the queueing. A message that nobody tried yet does not wait, whatever the clock says.
         read fn unsent_outbound_messages(
             conn,
             filter: UnsentFilter,
@@ -163,8 +164,8 @@ repository! {
             Ok(query.load(conn).await?)
         }
 
-        /// Notes that the bot said message `id` at `now` (Unix seconds). What went wrong before stays
-        /// to be read. An unknown id changes nothing.
+        /// Notes that the bot said message `id` at `now` (Unix seconds). What went wrong before
+        /// stays to be read. An unknown id changes nothing.
         write fn mark_outbound_sent(conn, id: i64, now: i64) -> () {
             diesel::update(outbound_messages::table.find(id))
                 .set((
@@ -177,8 +178,9 @@ repository! {
             Ok(())
         }
 
-        /// Notes that an attempt to say message `id` failed at `now` (Unix seconds), `permanent`ly when
-        /// trying again is pointless. An unknown id, or a message that was said, changes nothing.
+        /// Notes that an attempt to say message `id` failed at `now` (Unix seconds), `permanent`ly
+        /// when trying again is pointless. An unknown id, or a message that was said, changes
+        /// nothing.
         write fn mark_outbound_failed(
             conn,
             id: i64,
@@ -231,13 +233,14 @@ repository! {
             Ok(counts.into())
         }
 
-        /// Deletes what was said, failed for good or was abandoned before `before` (Unix seconds), and
-        /// says how many. A message that is still to be sent stays, however old. Where an older release
-        /// left no time of the last attempt, the queueing counts.
+        /// Deletes what was said, failed for good or was abandoned before `before` (Unix seconds),
+        /// and says how many. A message that is still to be sent stays, however old. Where an older
+        /// release left no time of the last attempt, the queueing counts.
         write fn delete_outbound_before(conn, before: i64) -> usize {
+            let last = coalesce(outbound_messages::last_attempt, outbound_messages::timestamp);
             let abandoned = not(outbound_messages::sent)
                 .and(outbound_messages::retry_count.ge(MAX_RETRIES))
-                .and(coalesce(outbound_messages::last_attempt, outbound_messages::timestamp).lt(before));
+                .and(last.lt(before));
             let old = outbound_messages::sent_timestamp
                 .lt(before)
                 .assume_not_null()

@@ -27,7 +27,8 @@ repository! {
             Ok(ended)
         }
 
-        /// When the bot last gave a sign of life, in Unix seconds. Making the database is the first.
+        /// When the bot last gave a sign of life, in Unix seconds. Making the database is the
+        /// first.
         read fn last_sign_of_life(conn) -> i64 {
             let status: Option<i64> =
                 current_status::table.select(max(current_status::last_updated)).first(conn).await?;

@@ -24,7 +24,8 @@ pub struct UserCount {
 repository! {
     /// How many were there, over time.
     pub trait UserCountRepository {
-        /// Appends the counts of `now` (Unix seconds). The bot may name more chat users than viewers.
+        /// Appends the counts of `now` (Unix seconds). The bot may name more chat users than
+        /// viewers.
         write fn log_user_count(conn, chat_users: i64, connected_users: i64, now: i64) -> () {
             diesel::insert_into(user_count_history::table)
                 .values((

@@ -60,16 +60,15 @@ repository! {
         ///
         /// An open session goes on: a second join neither restarts it nor loses its time.
         write fn user_joined(conn, username: String, now: i64) -> () {
-            let unset = user_stats::current_session_start.is_null()
-                .or(user_stats::current_session_start.eq(0));
+            let start = user_stats::current_session_start;
+            let unset = start.is_null().or(start.eq(0));
             diesel::insert_into(user_stats::table)
                 .values(UserStats::first_seen(username, now))
                 .on_conflict(user_stats::username)
                 .do_update()
                 .set((
                     user_stats::last_seen.eq(now),
-                    user_stats::current_session_start
-                        .eq(case_when(unset, Some(now)).otherwise(user_stats::current_session_start)),
+                    start.eq(case_when(unset, Some(now)).otherwise(start)),
                 ))
                 .execute(conn)
                 .await?;
@@ -95,8 +94,8 @@ repository! {
             Ok(())
         }
 
-        /// Counts a chat line at `now` (Unix seconds) of a user who is known; an unknown one is not made
-        /// known by it.
+        /// Counts a chat line at `now` (Unix seconds) of a user who is known; an unknown one is not
+        /// made known by it.
         write fn count_chat_line(conn, username: String, now: i64) -> () {
             diesel::update(user_stats::table.find(username))
                 .set((
@@ -114,8 +113,8 @@ repository! {
             Ok(query.first(conn).await.optional()?)
         }
 
-        /// The `limit` users with the most chat lines (at least one), most first, then by name in the
-        /// database's own order of names. A limit below 0 is 0.
+        /// The `limit` users with the most chat lines (at least one), most first, then by name in
+        /// the database's own order of names. A limit below 0 is 0.
         read fn top_chatters(conn, limit: i64) -> Vec<(String, i64)> {
             let query = user_stats::table
                 .filter(user_stats::total_chat_lines.gt(0))

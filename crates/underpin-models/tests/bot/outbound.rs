@@ -206,7 +206,10 @@ fn what_was_said_after_a_failure_was_said(#[case] dialect: Dialect) {
 
             let said = message(&db, id).await;
             assert_eq!(said.state(), OutboundState::Sent);
-            assert_eq!((said.sent, said.sent_timestamp), (true, Some(NOW + 2)));
+            assert_eq!(
+                (said.sent, said.sent_timestamp, said.failed_at),
+                (true, Some(NOW + 2), None)
+            );
             assert_eq!(said.error_message.as_deref(), Some("no"));
             assert_eq!((said.retry_count, said.last_attempt), (1, Some(NOW + 1)));
 

@@ -281,3 +281,36 @@ fn work_that_asks_for_a_second_connection_fails_instead_of_waiting_for_ever(
         assert_eq!(users(&db).await, 0);
     });
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn transactions_of_two_processes_wait_for_each_other(#[case] dialect: Dialect) {
+    on_head(dialect, async |Bot { db, on }| {
+        let other = Db::connect(&on.database_url(), &PoolOptions::default()).await.unwrap();
+        let worker = |db: Db, name: &'static str| {
+            tokio::spawn(async move {
+                for now in NOW..NOW + 50 {
+                    // What read first and then has to wait for its turn to write would fail on SQLite.
+                    let work = db.transaction(move |conn| {
+                        async move {
+                            conn.total_users_seen().await?;
+                            conn.user_joined(name.to_owned(), now).await?;
+                            conn.count_chat_line(name.to_owned(), now).await
+                        }
+                        .boxed()
+                    });
+                    work.await.unwrap();
+                }
+            })
+        };
+        let (one, two) = (worker(db.clone(), "one"), worker(other, "two"));
+        one.await.unwrap();
+        two.await.unwrap();
+
+        for name in ["one", "two"] {
+            let user = db.user_stats(name.to_owned()).await.unwrap().unwrap();
+            assert_eq!(user.total_chat_lines, 50);
+        }
+    });
+}
