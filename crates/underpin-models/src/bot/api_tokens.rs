@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use underpin_db::DbError;
 
 use super::schema::api_tokens;
-use crate::repository::repository;
+use crate::{prepared::Prepare as _, repository::repository};
 
 /// Characters of a token that are kept in clear, so that people can tell tokens apart.
 const PREVIEW: usize = 8;
@@ -71,6 +71,7 @@ repository! {
                 .filter(api_tokens::token_hash.eq(hash(&token)))
                 .filter(api_tokens::is_active)
                 .set(api_tokens::last_used.eq(now))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(used > 0)

@@ -4,7 +4,7 @@ use diesel::{dsl::case_when, prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
 
 use super::schema::channel_stats;
-use crate::repository::repository;
+use crate::{prepared::Prepare as _, repository::repository};
 
 /// The highest numbers ever seen in the channel; one row, with the id 1.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -77,6 +77,7 @@ repository! {
                         .eq(case_when(more(), excluded(channel_stats::last_updated))
                             .otherwise(channel_stats::last_updated)),
                 ))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(())

@@ -4,7 +4,7 @@ use diesel::{dsl::case_when, prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
 
 use super::schema::event_positions;
-use crate::repository::repository;
+use crate::{prepared::Prepare as _, repository::repository};
 
 /// How far the events of a stream have been applied.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -58,6 +58,7 @@ repository! {
                 .filter(event_positions::incarnation.eq(incarnation))
                 .filter(event_positions::sequence.eq(from))
                 .set(event_positions::sequence.eq(to))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(moved == 1)

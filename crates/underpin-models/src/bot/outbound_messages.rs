@@ -9,7 +9,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use super::schema::outbound_messages;
-use crate::repository::repository;
+use crate::{prepared::Prepare as _, repository::repository};
 
 /// Failed attempts after which the bot, unless it says otherwise, no longer asks for a message.
 pub const MAX_RETRIES: i64 = 3;
@@ -173,6 +173,7 @@ repository! {
                     outbound_messages::sent_timestamp.eq(now),
                     outbound_messages::failed_at.eq(None::<i64>),
                 ))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(())

@@ -8,7 +8,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use super::schema::user_stats;
-use crate::repository::repository;
+use crate::{prepared::Prepare as _, repository::repository};
 
 /// Who was seen, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -70,6 +70,7 @@ repository! {
                     user_stats::last_seen.eq(now),
                     start.eq(case_when(unset, Some(now)).otherwise(start)),
                 ))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(())
@@ -89,6 +90,7 @@ repository! {
                     user_stats::current_session_start.eq(None::<i64>),
                     user_stats::last_seen.eq(now),
                 ))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(())
@@ -102,6 +104,7 @@ repository! {
                     user_stats::total_chat_lines.eq(user_stats::total_chat_lines + 1),
                     user_stats::last_seen.eq(now),
                 ))
+                .prepared()
                 .execute(conn)
                 .await?;
             Ok(())
