@@ -54,7 +54,7 @@ impl Lease {
             return Ok(Self(Place::Postgres { conn, key }));
         };
         let mut path = database.as_os_str().to_owned();
-        path.push(format!(".{name}"));
+        path.push(format!(".underpin.{name}"));
         let path = PathBuf::from(path);
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|error| ConnectError::Open {

@@ -7,6 +7,10 @@ use underpin_db::{DatabaseUrl, PoolOptions};
 
 use crate::{AdminToken, jobs, nats};
 
+mod keys;
+
+use keys::{Keys, flag, level, positive};
+
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -160,157 +164,6 @@ fn read_file(path: &Path, wanted: bool) -> Result<HashMap<String, String>, Strin
     })
 }
 
-struct Keys<F> {
-    lookup: F,
-    errors: Vec<String>,
-}
-
-impl<F: Fn(&str) -> Option<String>> Keys<F> {
-    /// The value of `key`. `parse` says what it expected when it cannot read it.
-    fn get<T>(&mut self, key: &str, default: T, parse: fn(&str) -> Result<T, &'static str>) -> T {
-        let Some(text) = (self.lookup)(key).filter(|text| !text.is_empty()) else { return default };
-        parse(&text).unwrap_or_else(|expected| {
-            self.errors.push(format!("`{key}`: expected {expected}, found `{text}`"));
-            default
-        })
-    }
-
-    /// The URL of the database, whose errors never quote it.
-    fn required(&mut self, key: &str, default: &str) -> DatabaseUrl {
-        let text = (self.lookup)(key).filter(|text| !text.is_empty());
-        let wrong = match text.as_deref().unwrap_or(default) {
-            text if text.contains('\u{fffd}') => "expected text, found other bytes".to_owned(),
-            text => match text.parse::<DatabaseUrl>() {
-                Ok(url) if url.is_memory() => {
-                    "expected a database that outlives a connection: name a file".to_owned()
-                }
-                Ok(url) => return url,
-                Err(error) => error.to_string(),
-            },
-        };
-        self.errors.push(format!("`{key}`: {wrong}"));
-        DatabaseUrl::memory()
-    }
-
-    /// What concerns NATS is checked also when `NATS_URL` is not given.
-    fn nats(&mut self) -> Option<nats::Settings> {
-        let servers = self.servers("NATS_URL");
-        let prefix = self.get("NATS_SUBJECT_PREFIX", "rosey.db".to_owned(), subject);
-        let stream = prefix.replace('.', "_").to_uppercase();
-        let hours = |text: &str| period(text, 60 * 60);
-        let settings = nats::Settings {
-            servers,
-            credentials_file: (self.lookup)("NATS_CREDENTIALS_FILE")
-                .filter(|path| !path.is_empty())
-                .map(Into::into),
-            wait: self.seconds("NATS_WAIT_SECONDS", Duration::from_secs(30)),
-            prefix,
-            queue_group: self.get("NATS_QUEUE_GROUP", "underpin".to_owned(), name),
-            jetstream: self.get("NATS_JETSTREAM", false, flag),
-            stream: self.get("NATS_STREAM", stream, name),
-            stream_max_age: self.get("NATS_STREAM_MAX_AGE_HOURS", 7 * DAY, hours),
-            session_silence: self.some_seconds("SESSION_SILENCE_SECONDS", Duration::from_mins(15)),
-        };
-        Some(settings).filter(|settings| !settings.servers.is_empty())
-    }
-
-    fn jobs(&mut self) -> jobs::Settings {
-        let days = |text: &str| period(text, 24 * 60 * 60);
-        let hours = |text: &str| period(text, 60 * 60);
-        jobs::Settings {
-            retention_interval: self.seconds("RETENTION_INTERVAL_SECONDS", Duration::from_hours(1)),
-            user_counts: self.get("RETENTION_USER_COUNT_DAYS", 30 * DAY, days),
-            chat: self.get("RETENTION_CHAT_HOURS", Duration::from_hours(150), hours),
-            outbound: self.get("RETENTION_OUTBOUND_DAYS", 7 * DAY, days),
-            revoked_tokens: self.get("RETENTION_REVOKED_TOKEN_DAYS", 90 * DAY, days),
-            optimize_interval: self.seconds("OPTIMIZE_INTERVAL_SECONDS", DAY),
-        }
-    }
-
-    /// The servers of NATS, whose errors never quote who logs in.
-    fn servers(&mut self, key: &str) -> Vec<async_nats::ServerAddr> {
-        let text = (self.lookup)(key).unwrap_or_default();
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let servers: Result<Vec<_>, _> = parts.map(str::parse::<async_nats::ServerAddr>).collect();
-        servers.unwrap_or_else(|_| {
-            self.errors.push(format!(
-                "`{key}`: expected `nats://host:4222` or `tls://user:password@host:4222`, several \
-                 with commas between them"
-            ));
-            Vec::new()
-        })
-    }
-
-    fn some_seconds(&mut self, key: &str, default: Duration) -> Duration {
-        self.get(key, default, |text| {
-            let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
-            seconds.map(Duration::from_secs).ok_or("whole seconds above 0")
-        })
-    }
-
-    /// A token, which no error quotes.
-    fn admin_token(&mut self, key: &str) -> Option<AdminToken> {
-        let text = (self.lookup)(key).filter(|text| !text.is_empty())?;
-        let token = AdminToken::new(&text);
-        if token.is_none() {
-            let least = AdminToken::LEAST;
-            self.errors.push(format!("`{key}`: expected at least {least} characters, found fewer"));
-        }
-        token
-    }
-
-    fn seconds(&mut self, key: &str, default: Duration) -> Duration {
-        self.get(key, default, |text| {
-            text.parse().map(Duration::from_secs).map_err(|_| "whole seconds")
-        })
-    }
-
-    fn millis(&mut self, key: &str, default: Duration) -> Duration {
-        self.get(key, default, |text| {
-            text.parse().map(Duration::from_millis).map_err(|_| "whole milliseconds")
-        })
-    }
-}
-
-const DAY: Duration = Duration::from_hours(24);
-
-/// So many times `unit` seconds.
-fn period(text: &str, unit: u64) -> Result<Duration, &'static str> {
-    let number = text.parse::<u32>().map_err(|_| "a whole number")?;
-    Ok(Duration::from_secs(u64::from(number) * unit))
-}
-
-/// The name of a stream or a group, which NATS takes as one token of a subject.
-fn name(text: &str) -> Result<String, &'static str> {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
-    if text.chars().all(fits) { Ok(text.to_owned()) } else { Err("letters, digits, `-` and `_`") }
-}
-
-/// A subject of NATS, without wildcards.
-fn subject(text: &str) -> Result<String, &'static str> {
-    let fits = |token: &str| !token.is_empty() && name(token).is_ok();
-    if text.split('.').all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err("words of letters, digits, `-` and `_`, with dots between them")
-    }
-}
-
-fn positive<T: FromStr + Default + PartialOrd>(text: &str) -> Result<T, &'static str> {
-    text.parse().ok().filter(|number| *number > T::default()).ok_or("a number above 0")
-}
-
-fn flag(text: &str) -> Result<bool, &'static str> {
-    text.parse().map_err(|_| "`true` or `false`")
-}
-
-fn level(text: &str) -> Result<String, &'static str> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("`error`, `warn`, `info`, `debug`, `trace` or `target=level` pairs"),
-    }
-}
-
 impl FromStr for Environment {
     type Err = &'static str;
 
@@ -405,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn who_logs_in_to_nats_is_not_shown() {
+        let servers = "nats://me:hunter2@one:4222, tls://hunter2@two";
+        let config = read(&[("NATS_URL", servers), ("NATS_JETSTREAM", "true")]).unwrap();
+
+        let text = config.to_string();
+        assert!(text.ends_with(" NATS_URL=one:4222,two:4222 NATS_JETSTREAM=true"), "{text}");
+        assert!(!format!("{text} {config:?}").contains("hunter2"));
+        let nats = config.nats.unwrap();
+        assert_eq!((nats.prefix.as_str(), nats.stream.as_str()), ("rosey.db", "ROSEY_DB"));
+        let error = read(&[("NATS_URL", "nats://me:hunter2@")]).unwrap_err().to_string();
+        assert!(error.contains("`NATS_URL`: expected") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
     fn an_admin_token_is_long_and_shown_nowhere() {
         let error = read(&[("ADMIN_TOKEN", "hunter2-hunter2")]).unwrap_err().to_string();
         assert!(error.contains("`ADMIN_TOKEN`: expected at least 16 characters"), "{error}");
@@ -422,6 +289,12 @@ mod tests {
             ("DATABASE_URL", "sqlite::memory:"),
             ("DATABASE_URL", "sqlite:a\u{fffd}.db"),
             ("DB_POOL_WAIT_SECONDS", "0"),
+            ("NATS_SUBJECT_PREFIX", "rosey.*"),
+            ("NATS_SUBJECT_PREFIX", "rosey..db"),
+            ("NATS_QUEUE_GROUP", "a.b"),
+            ("NATS_STREAM", "a b"),
+            ("RETENTION_CHAT_HOURS", "-1"),
+            ("SESSION_SILENCE_SECONDS", "0"),
             ("DB_POOL_RECYCLE_SECONDS", "0"),
             ("HTTP_BODY_LIMIT_BYTES", "0"),
             ("HTTP_TIMEOUT_SECONDS", "0"),

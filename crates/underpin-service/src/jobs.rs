@@ -61,17 +61,22 @@ pub(crate) async fn run(
     }
 }
 
+/// Whether `interval` is over since the job last ran. A database that never saw the job, such as one
+/// that was just adopted, first gets an interval in which nothing is deleted from it.
 async fn due(db: &Db, job: &'static str, interval: Duration) -> bool {
     if interval.is_zero() {
         return false;
     }
-    match db.job_last_run(job.to_owned()).await {
-        Ok(last) => last.is_none_or(|last| before(clock::now(), interval) >= last),
-        Err(error) => {
-            tracing::warn!(job, "cannot see whether the job `{job}` is due: {error}");
-            false
-        }
-    }
+    let now = clock::now();
+    let seen = match db.job_last_run(job.to_owned()).await {
+        Ok(Some(last)) => Ok(before(now, interval) >= last),
+        Ok(None) => db.record_job_run(job.to_owned(), now).await.map(|()| false),
+        Err(error) => Err(error),
+    };
+    seen.unwrap_or_else(|error| {
+        tracing::warn!(job, "cannot see whether the job `{job}` is due: {error}");
+        false
+    })
 }
 
 /// Drives a job to its end, and tells how it went: one line and one count. A job that failed counts

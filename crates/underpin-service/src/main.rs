@@ -25,13 +25,15 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    let started = async {
+    // A task, for what this thread itself drives is woken from another thread each time.
+    let service = tokio::spawn(async move {
         let config = Config::load(args.env_file.as_deref(), args.migrate)?;
         underpin_service::run(config).await
-    };
-    match started.await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    });
+    match service.await {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+        Ok(Err(error)) => {
             // Nobody is left to tell when standard error is closed.
             drop(writeln!(std::io::stderr(), "error: {}", underpin::exit::explain(error.as_ref())));
             ExitCode::from(exit_code(&error))

@@ -112,7 +112,9 @@ fn what_is_old_is_deleted_and_nothing_else(#[case] dialect: Dialect) {
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
 fn a_job_that_fails_stops_nothing(#[case] dialect: Dialect) {
-    let stage = Stage::new(dialect, Mode::Core).with("RETENTION_INTERVAL_SECONDS", "1");
+    let stage = Stage::new(dialect, Mode::Core)
+        .with("RETENTION_INTERVAL_SECONDS", "1")
+        .with("OPTIMIZE_INTERVAL_SECONDS", "1");
     let mut replica = stage.replica();
     replica.wait_for(RAN);
     stage.db.batch("ALTER TABLE recent_chat RENAME TO elsewhere");

@@ -80,7 +80,7 @@ fn no_event_is_given_up_when_the_position_cannot_move(#[case] dialect: Dialect) 
         stage.db.batch(refuse);
         let before = replica.lines("WARN").len();
         publish(&bus);
-        let warnings = replica.told("WARN", before + 5);
+        let warnings = replica.told("WARN", before + 4);
         assert!(warnings.last().unwrap().starts_with("events wait "), "{warnings:?}");
         stage.db.batch(allow);
     }

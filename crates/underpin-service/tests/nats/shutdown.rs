@@ -14,7 +14,7 @@ use crate::{
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
 fn what_was_published_before_is_applied(#[case] dialect: Dialect) {
-    let stage = Stage::new(dialect, Mode::Core);
+    let stage = Stage::new(dialect, Mode::Core).with("SHUTDOWN_SECONDS", "60");
     let bus = stage.bus();
     let mut last = 0;
     for round in 0..3 {
@@ -38,7 +38,7 @@ fn what_was_published_before_is_applied(#[case] dialect: Dialect) {
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
 fn what_was_asked_before_is_answered(#[case] dialect: Dialect) {
-    let stage = Stage::new(dialect, Mode::Core);
+    let stage = Stage::new(dialect, Mode::Core).with("SHUTDOWN_SECONDS", "60");
     let mut replica = stage.replica();
     let bus = stage.bus();
     let inbox = "replies";

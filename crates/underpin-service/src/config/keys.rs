@@ -1,0 +1,164 @@
+//! Reads one key after the other, and remembers every mistake.
+
+use std::{str::FromStr, time::Duration};
+
+use underpin_db::DatabaseUrl;
+
+use crate::{AdminToken, jobs, nats};
+
+/// Where the keys' values come from, and what was wrong with them so far.
+pub(super) struct Keys<F> {
+    pub(super) lookup: F,
+    pub(super) errors: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Keys<F> {
+    /// The value of `key`. `parse` says what it expected when it cannot read it.
+    pub(super) fn get<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        parse: fn(&str) -> Result<T, &'static str>,
+    ) -> T {
+        let Some(text) = (self.lookup)(key).filter(|text| !text.is_empty()) else { return default };
+        parse(&text).unwrap_or_else(|expected| {
+            self.errors.push(format!("`{key}`: expected {expected}, found `{text}`"));
+            default
+        })
+    }
+
+    /// The URL of the database, whose errors never quote it.
+    pub(super) fn required(&mut self, key: &str, default: &str) -> DatabaseUrl {
+        let text = (self.lookup)(key).filter(|text| !text.is_empty());
+        let wrong = match text.as_deref().unwrap_or(default) {
+            text if text.contains('\u{fffd}') => "expected text, found other bytes".to_owned(),
+            text => match text.parse::<DatabaseUrl>() {
+                Ok(url) if url.is_memory() => {
+                    "expected a database that outlives a connection: name a file".to_owned()
+                }
+                Ok(url) => return url,
+                Err(error) => error.to_string(),
+            },
+        };
+        self.errors.push(format!("`{key}`: {wrong}"));
+        DatabaseUrl::memory()
+    }
+
+    /// What concerns NATS is checked also when `NATS_URL` is not given.
+    pub(super) fn nats(&mut self) -> Option<nats::Settings> {
+        let servers = self.servers("NATS_URL");
+        let prefix = self.get("NATS_SUBJECT_PREFIX", "rosey.db".to_owned(), subject);
+        let stream = prefix.replace('.', "_").to_uppercase();
+        let hours = |text: &str| period(text, 60 * 60);
+        let settings = nats::Settings {
+            servers,
+            credentials_file: (self.lookup)("NATS_CREDENTIALS_FILE")
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
+            wait: self.seconds("NATS_WAIT_SECONDS", Duration::from_secs(30)),
+            prefix,
+            queue_group: self.get("NATS_QUEUE_GROUP", "underpin".to_owned(), name),
+            jetstream: self.get("NATS_JETSTREAM", false, flag),
+            stream: self.get("NATS_STREAM", stream, name),
+            stream_max_age: self.get("NATS_STREAM_MAX_AGE_HOURS", 7 * DAY, hours),
+            session_silence: self.some_seconds("SESSION_SILENCE_SECONDS", Duration::from_mins(15)),
+        };
+        Some(settings).filter(|settings| !settings.servers.is_empty())
+    }
+
+    pub(super) fn jobs(&mut self) -> jobs::Settings {
+        let days = |text: &str| period(text, 24 * 60 * 60);
+        let hours = |text: &str| period(text, 60 * 60);
+        jobs::Settings {
+            retention_interval: self.seconds("RETENTION_INTERVAL_SECONDS", Duration::from_hours(1)),
+            user_counts: self.get("RETENTION_USER_COUNT_DAYS", 30 * DAY, days),
+            chat: self.get("RETENTION_CHAT_HOURS", Duration::from_hours(150), hours),
+            outbound: self.get("RETENTION_OUTBOUND_DAYS", 7 * DAY, days),
+            revoked_tokens: self.get("RETENTION_REVOKED_TOKEN_DAYS", 90 * DAY, days),
+            optimize_interval: self.seconds("OPTIMIZE_INTERVAL_SECONDS", DAY),
+        }
+    }
+
+    /// The servers of NATS, whose errors never quote who logs in.
+    fn servers(&mut self, key: &str) -> Vec<async_nats::ServerAddr> {
+        let text = (self.lookup)(key).unwrap_or_default();
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let servers: Result<Vec<_>, _> = parts.map(str::parse::<async_nats::ServerAddr>).collect();
+        servers.unwrap_or_else(|_| {
+            self.errors.push(format!(
+                "`{key}`: expected `nats://host:4222` or `tls://user:password@host:4222`, several \
+                 with commas between them"
+            ));
+            Vec::new()
+        })
+    }
+
+    pub(super) fn some_seconds(&mut self, key: &str, default: Duration) -> Duration {
+        self.get(key, default, |text| {
+            let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+            seconds.map(Duration::from_secs).ok_or("whole seconds above 0")
+        })
+    }
+
+    /// A token, which no error quotes.
+    pub(super) fn admin_token(&mut self, key: &str) -> Option<AdminToken> {
+        let text = (self.lookup)(key).filter(|text| !text.is_empty())?;
+        let token = AdminToken::new(&text);
+        if token.is_none() {
+            let least = AdminToken::LEAST;
+            self.errors.push(format!("`{key}`: expected at least {least} characters, found fewer"));
+        }
+        token
+    }
+
+    pub(super) fn seconds(&mut self, key: &str, default: Duration) -> Duration {
+        self.get(key, default, |text| {
+            text.parse().map(Duration::from_secs).map_err(|_| "whole seconds")
+        })
+    }
+
+    pub(super) fn millis(&mut self, key: &str, default: Duration) -> Duration {
+        self.get(key, default, |text| {
+            text.parse().map(Duration::from_millis).map_err(|_| "whole milliseconds")
+        })
+    }
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// So many times `unit` seconds.
+fn period(text: &str, unit: u64) -> Result<Duration, &'static str> {
+    let number = text.parse::<u32>().map_err(|_| "a whole number")?;
+    Ok(Duration::from_secs(u64::from(number) * unit))
+}
+
+/// The name of a stream or a group, which NATS takes as one token of a subject.
+fn name(text: &str) -> Result<String, &'static str> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    if text.chars().all(fits) { Ok(text.to_owned()) } else { Err("letters, digits, `-` and `_`") }
+}
+
+/// A subject of NATS, without wildcards.
+fn subject(text: &str) -> Result<String, &'static str> {
+    let fits = |token: &str| !token.is_empty() && name(token).is_ok();
+    if text.split('.').all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("words of letters, digits, `-` and `_`, with dots between them")
+    }
+}
+
+pub(super) fn positive<T: FromStr + Default + PartialOrd>(text: &str) -> Result<T, &'static str> {
+    text.parse().ok().filter(|number| *number > T::default()).ok_or("a number above 0")
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "`true` or `false`")
+}
+
+pub(super) fn level(text: &str) -> Result<String, &'static str> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("`error`, `warn`, `info`, `debug`, `trace` or `target=level` pairs"),
+    }
+}
