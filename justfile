@@ -28,7 +28,7 @@ check:
     cargo clippy --workspace --all-targets --features underpin-cli/failpoints -- -D warnings
     cargo deny --all-features check
 
-# Measure against sqlite3 and psql
+# Measure against sqlite3, psql and the plain drivers
 bench *args:
     scripts/bench {{ args }}
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may use of the workspace, outside tests.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("underpin-catalog", &[]),
     ("underpin-db", &["underpin-catalog"]),
     ("underpin", &["underpin-catalog", "underpin-db"]),
@@ -14,6 +14,10 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("underpin-service", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
     ("underpin-cli", &["underpin", "underpin-db", "underpin-migrations"]),
     ("underpin-testkit", &["underpin-db"]),
+    (
+        "underpin-bench",
+        &["underpin", "underpin-db", "underpin-migrations", "underpin-models", "underpin-testkit"],
+    ),
 ];
 
 #[test]

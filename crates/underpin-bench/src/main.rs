@@ -1,0 +1,86 @@
+//! `underpin-bench`: load for the service and its repositories, measured beside what could be had
+//! without them. `scripts/bench` runs it, and starts the servers that it needs.
+//!
+//! Both sides of a comparison take turns in one run, so that what else the machine does meets both,
+//! and each turn ends with a look at the database: figures of work that was not done are none.
+
+mod applier;
+mod database;
+mod echo;
+mod events;
+mod load;
+mod replies;
+mod report;
+mod repositories;
+mod service;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use underpin_testkit::Dialect;
+
+/// Measures the service and its repositories
+#[derive(Parser)]
+#[command(name = "underpin-bench", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Calls through the pools, against the plain drivers doing the same statements
+    Repositories {
+        dialect: Dialect,
+        /// Turns of each side
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+    },
+    /// Events per second, from the first that is published to the last that is visible
+    Events {
+        #[command(flatten)]
+        with: With,
+        /// Events of one round
+        #[arg(long, default_value_t = 40_000)]
+        events: usize,
+    },
+    /// The time of a reply, beside a bare echo, at rest and while events are written
+    Replies {
+        #[command(flatten)]
+        with: With,
+        /// Requests of one turn
+        #[arg(long, default_value_t = 2_000)]
+        requests: usize,
+    },
+    /// Answers requests with so many bytes
+    #[command(hide = true)]
+    Echo { nats: String, subject: String, bytes: usize },
+    /// Applies chat lines to an SQLite file with nothing but the driver
+    #[command(hide = true)]
+    Applier { nats: String, subject: String, file: PathBuf },
+}
+
+/// What the service is measured with.
+#[derive(Clone, clap::Args)]
+struct With {
+    dialect: Dialect,
+    /// The program
+    #[arg(long)]
+    service: PathBuf,
+    /// A server with JetStream
+    #[arg(long)]
+    nats: String,
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Args::parse().command {
+        Command::Repositories { dialect, rounds } => repositories::run(dialect, rounds).await,
+        Command::Events { with, events } => events::run(&with, events).await,
+        Command::Replies { with, requests } => replies::run(&with, requests).await,
+        Command::Echo { nats, subject, bytes } => echo::run(&nats, subject, bytes).await,
+        Command::Applier { nats, subject, file } => applier::run(&nats, subject, &file).await,
+    }
+}
