@@ -13,7 +13,7 @@ pub(crate) trait Prepare: Sized {
     ///
     /// Diesel prepares an update or an upsert each time it runs: a changeset may leave columns out,
     /// and all the texts that come of it would fill the cache. That costs PostgreSQL a round trip, and
-    /// SQLite about as much time as the statement itself.
+    /// SQLite the compiling of the statement.
     fn prepared(self) -> Prepared<Self> {
         Prepared(self)
     }
