@@ -11,7 +11,7 @@ use crate::stage::{Mode, Stage};
 fn open_sessions(stage: &Stage, status: i64, count: i64) -> i64 {
     let now = stage.count(match stage.db.dialect() {
         Dialect::Sqlite => "SELECT unixepoch()",
-        Dialect::Postgres => "SELECT extract(epoch FROM now())::bigint",
+        Dialect::Postgres => "SELECT floor(extract(epoch FROM now()))::bigint",
     });
     let (start, seen, status, count) = (now - 10_000, now - 5_000, now - status, now - count);
     stage.db.batch(&format!(
