@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bb8::Pool;
+use diesel::IntoSql as _;
 use diesel_async::{
     RunQueryDsl as _,
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod},
@@ -122,24 +123,18 @@ impl Db {
 
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let query = diesel::dsl::sql::<diesel::sql_types::Integer>("SELECT 1");
-        let wrong = |error: &dyn std::error::Error| DbError {
-            message: crate::error::with_causes(error),
-            ..DbError::default()
-        };
-        let answer = match self {
-            Self::Postgres(pool) => {
-                let mut conn = pool.get().await.map_err(|error| wrong(&error))?;
-                query.get_result::<i32>(&mut *conn).await
+        self.read(|conn| {
+            async move {
+                let query = diesel::select(1.into_sql::<diesel::sql_types::Integer>());
+                match conn {
+                    DbConn::Postgres(conn) => query.execute(&mut **conn).await?,
+                    DbConn::Sqlite(conn) => query.execute(&mut **conn).await?,
+                };
+                Ok(())
             }
-            Self::Sqlite { readers, .. } => {
-                let mut conn = readers.get_owned().await.map_err(|error| wrong(&error))?;
-                let runtime = tokio::runtime::Handle::current();
-                let task = move || runtime.block_on(query.get_result::<i32>(&mut *conn));
-                tokio::task::spawn_blocking(task).await.map_err(|error| wrong(&error))?
-            }
-        };
-        answer.map(drop).map_err(DbError::from)
+            .boxed()
+        })
+        .await
     }
 }
 

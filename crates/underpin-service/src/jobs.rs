@@ -100,5 +100,5 @@ async fn record(db: &Db, job: &'static str, work: impl Future<Output = Result<St
 
 /// The Unix second that lies `period` before `now`.
 fn before(now: i64, period: Duration) -> i64 {
-    now.saturating_sub(i64::try_from(period.as_secs()).unwrap_or(i64::MAX))
+    now.saturating_sub(clock::seconds(period))
 }

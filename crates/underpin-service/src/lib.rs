@@ -91,8 +91,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if election.await?.leave().await
         && let Some(settings) = &config.nats
     {
-        let (now, silence) = (clock::now(), settings.session_silence.as_secs());
-        let silence = i64::try_from(silence).unwrap_or(i64::MAX);
+        let (now, silence) = (clock::now(), clock::seconds(settings.session_silence));
         let silent = db.end_sessions_after_silence(now, silence).await?;
         let ended = silent + db.end_sessions(now).await?;
         tracing::info!(ended, "the last replica goes: {ended} sessions ended");

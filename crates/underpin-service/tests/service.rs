@@ -68,6 +68,15 @@ impl Running {
     }
 }
 
+/// Starts the service once, and ends it.
+fn bring_up_to_date(db: &TestDb) {
+    let mut command = service(db);
+    command.arg("--migrate");
+    let running = Running::start(command);
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(0));
+}
+
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
@@ -178,13 +187,7 @@ fn a_database_that_is_none_of_ours_is_left_alone(#[case] dialect: Dialect) {
 #[case::postgres(Dialect::Postgres)]
 fn a_migration_that_fails_ends_the_start_and_changes_nothing(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
-    let mut first = service(&db);
-    let first = Running::start({
-        first.arg("--migrate");
-        first
-    });
-    first.signal("TERM");
-    first.end();
+    bring_up_to_date(&db);
     // Take the last version back by hand, so that it is pending and meets what it would create.
     let version = format!("DELETE FROM __diesel_schema_migrations WHERE version = '{HEAD}'");
     db.batch(&version);
@@ -335,13 +338,7 @@ fn a_start_that_waits_says_for_whom_and_stops_when_it_is_told(#[case] dialect: D
 #[case::postgres(Dialect::Postgres)]
 fn an_older_release_starts_on_a_newer_schema_only_when_it_may(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
-    let mut first = service(&db);
-    let first = Running::start({
-        first.arg("--migrate");
-        first
-    });
-    first.signal("TERM");
-    first.end();
+    bring_up_to_date(&db);
     db.batch("INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000000')");
 
     for environment in ["production", "development"] {

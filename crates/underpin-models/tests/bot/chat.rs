@@ -194,3 +194,23 @@ fn an_action_is_appended(#[case] dialect: Dialect) {
         assert_eq!(column("CAST(timestamp AS TEXT)").last().unwrap(), "-1");
     });
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn pages_of_messages_begin_with_the_newest(#[case] dialect: Dialect) {
+    on_head(dialect, async |Bot { db, .. }| {
+        for (message, now) in [("a", NOW), ("b", NOW + 1), ("c", NOW + 1), ("d", NOW - 1)] {
+            say(&db, "zoe", message, now).await;
+        }
+        let page = async |limit, offset| -> Vec<String> {
+            let lines = db.recent_messages(limit, offset).await.unwrap();
+            lines.into_iter().map(|line| line.message).collect()
+        };
+
+        assert_eq!(page(100, 0).await, ["c", "b", "a", "d"]);
+        assert_eq!(page(2, 1).await, ["b", "a"]);
+        assert_eq!(page(2, -1).await, ["c", "b"]);
+        assert!(page(-1, 0).await.is_empty() && page(9, 4).await.is_empty());
+    });
+}

@@ -58,8 +58,7 @@ pub(crate) struct Applier {
 
 impl Applier {
     pub(crate) fn new(db: Db, silence: Duration, position: Option<Position>) -> Self {
-        let silence = i64::try_from(silence.as_secs()).unwrap_or(i64::MAX);
-        Self { db, silence, last: None, position }
+        Self { db, silence: clock::seconds(silence), last: None, position }
     }
 
     /// Applies `group`, and returns when each event of it is applied or given up.
