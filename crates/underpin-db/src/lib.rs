@@ -7,6 +7,7 @@ mod inline;
 mod lease;
 mod options;
 mod pool;
+mod pooled;
 mod postgres;
 mod sqlite;
 mod url;
@@ -19,10 +20,11 @@ pub use inline::{Inline, SqliteConn};
 pub use lease::{Hold, Lease};
 pub use options::{Access, ConnectOptions};
 pub use pool::{Db, PgConn, PoolOptions, PoolState};
+pub use pooled::{PgManager, PooledPgConn};
 pub use postgres::percent_decoded;
 pub use underpin_catalog::Dialect;
 pub use url::{DatabaseUrl, UrlError};
-pub use work::{DbConn, Work};
+pub use work::{DbConn, Rows, Work};
 
 /// Waits until a connection to the database at `url` can be opened, at most `timeout`.
 ///

@@ -11,8 +11,8 @@ use diesel_async::{
 use futures_util::FutureExt as _;
 
 use crate::{
-    ConnectError, ConnectOptions, DatabaseUrl, DbConn, DbError, SqliteConn, inline, sqlite,
-    url::Target,
+    ConnectError, ConnectOptions, DatabaseUrl, DbConn, DbError, PgManager, Rows, SqliteConn,
+    inline, sqlite, url::Target,
 };
 
 /// A pooled PostgreSQL connection.
@@ -27,7 +27,8 @@ pub struct PoolOptions {
     pub wait: Duration,
     /// How old one may become. Default: 30 min.
     pub recycle: Duration,
-    /// Whether each is tried before it is handed out. Default: yes.
+    /// PostgreSQL: whether one that rested for a second is tried before it is handed out. Default:
+    /// yes.
     pub liveness_check: bool,
     /// PostgreSQL: the name in `pg_stat_activity`, unless the URL gives one.
     pub application_name: String,
@@ -60,7 +61,7 @@ pub struct PoolState {
 #[derive(Clone)]
 pub enum Db {
     /// PostgreSQL: every connection reads and writes.
-    Postgres(Pool<AsyncDieselConnectionManager<PgConn>>),
+    Postgres(Pool<PgManager>),
     /// SQLite: one connection writes, the others read.
     Sqlite {
         /// The only one that may write.
@@ -89,7 +90,10 @@ impl Db {
             Target::Sqlite(sqlite::Place::Memory) => {
                 return Err(ConnectError::NoFile(":memory:".into()));
             }
-            Target::Postgres(server) => Self::Postgres(postgres_pool(server, &connect, options)),
+            Target::Postgres(server) => {
+                let manager = PgManager { server: *server.clone(), options: connect };
+                Self::Postgres(build(manager, options.size, options, options.liveness_check))
+            }
         };
         Ok(db)
     }
@@ -123,7 +127,7 @@ impl Db {
 
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), DbError> {
-        self.read(|conn| {
+        self.read(Rows::Few, |conn| {
             async move {
                 let query = diesel::select(1.into_sql::<diesel::sql_types::Integer>());
                 match conn {
@@ -165,29 +169,6 @@ fn sqlite_pool(
         .boxed()
     });
     build(AsyncDieselConnectionManager::new_with_config(uri, config), size, options, false)
-}
-
-fn postgres_pool(
-    server: &crate::postgres::Server,
-    connect: &ConnectOptions,
-    options: &PoolOptions,
-) -> Pool<AsyncDieselConnectionManager<PgConn>> {
-    let mut config = ManagerConfig::default();
-    config.recycling_method =
-        if options.liveness_check { RecyclingMethod::Verified } else { RecyclingMethod::Fast };
-    let (server, connect) = (server.clone(), connect.clone());
-    config.custom_setup = Box::new(move |_| {
-        let (server, connect) = (server.clone(), connect.clone());
-        async move {
-            let client = server.connect(&connect).await.map_err(|error| {
-                diesel::ConnectionError::BadConnection(crate::error::with_causes(&error))
-            })?;
-            PgConn::try_from(client).await
-        }
-        .boxed()
-    });
-    let manager = AsyncDieselConnectionManager::new_with_config("", config);
-    build(manager, options.size, options, options.liveness_check)
 }
 
 fn build<M: bb8::ManageConnection>(

@@ -1,22 +1,19 @@
 //! Units of work: what runs on one connection, from taking it to giving it back.
 
 use bb8::PooledConnection;
-use diesel::{
-    IntoSql as _, connection::AnsiTransactionManager, result::Error as DieselError, sql_types::Bool,
-};
+use diesel::{connection::AnsiTransactionManager, result::Error as DieselError};
 use diesel_async::{
-    AsyncConnection, RunQueryDsl as _, TransactionManager as _,
-    pooled_connection::AsyncDieselConnectionManager,
+    AsyncConnection, TransactionManager as _, pooled_connection::AsyncDieselConnectionManager,
 };
 use futures_util::future::BoxFuture;
 
-use crate::{Db, DbError, PgConn, SqliteConn};
+use crate::{Db, DbError, PgManager, SqliteConn};
 
 /// A connection taken from a pool for one unit of work.
 #[expect(clippy::large_enum_variant, reason = "there is one per unit of work, on its stack")]
 pub enum DbConn {
     /// PostgreSQL.
-    Postgres(PooledConnection<'static, AsyncDieselConnectionManager<PgConn>>),
+    Postgres(PooledConnection<'static, PgManager>),
     /// SQLite; it works where it is polled, so only [`Db`] hands it out, on a thread that may
     /// block.
     Sqlite(PooledConnection<'static, AsyncDieselConnectionManager<SqliteConn>>),
@@ -33,18 +30,42 @@ impl<T, F> Work<T> for F where
 {
 }
 
+/// How much a query reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// A page of rows at most, found by a key or an index.
+    Few,
+    /// Any number.
+    Many,
+}
+
+impl Rows {
+    /// For a query that finds its rows by an index and ends after `limit` of them.
+    #[must_use]
+    pub fn at_most(limit: i64) -> Self {
+        if limit <= 100 { Self::Few } else { Self::Many }
+    }
+}
+
 /// Which connection a unit of work takes, and whether it is a transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    Read,
+    Read(Rows),
     Write,
     Transaction,
 }
 
 impl Db {
     /// Runs one query; on SQLite on a connection that cannot write.
-    pub async fn read<T: Send + 'static>(&self, work: impl Work<T>) -> Result<T, DbError> {
-        self.run(Mode::Read, work).await
+    ///
+    /// There a query for few rows is done where the caller is polled: it takes less than the way to
+    /// a thread that may block. It waits for nobody, for in WAL mode no writer stops a reader.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        rows: Rows,
+        work: impl Work<T>,
+    ) -> Result<T, DbError> {
+        self.run(Mode::Read(rows), work).await
     }
 
     /// Runs one statement that writes, which needs no transaction around it.
@@ -71,8 +92,12 @@ impl Db {
                 tokio::spawn(DbConn::Postgres(conn).run(mode, work)).await
             }
             Self::Sqlite { writer, readers } => {
-                let pool = if mode == Mode::Read { readers } else { writer };
+                let pool = if matches!(mode, Mode::Read(_)) { readers } else { writer };
                 let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
+                if mode == Mode::Read(Rows::Few) {
+                    // A connection is large, and would be moved along with whatever awaits this.
+                    return Box::pin(DbConn::Sqlite(conn).run(mode, work)).await;
+                }
                 let runtime = tokio::runtime::Handle::current();
                 let task = move || runtime.block_on(DbConn::Sqlite(conn).run(mode, work));
                 tokio::task::spawn_blocking(task).await
@@ -111,7 +136,7 @@ impl DbConn {
     /// for it later would fail.
     async fn begin(&mut self) -> Result<(), DieselError> {
         match self {
-            Self::Postgres(conn) => Transactions::<PgConn>::begin_transaction(&mut **conn).await,
+            Self::Postgres(conn) => conn.begin().await,
             Self::Sqlite(conn) => {
                 let begin = |conn: &mut diesel::SqliteConnection| {
                     AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
@@ -123,27 +148,20 @@ impl DbConn {
 
     async fn commit(&mut self) -> Result<(), DieselError> {
         match self {
-            Self::Postgres(conn) => {
-                // If a statement failed and the work went on, this one fails as well. COMMIT would
-                // take everything back and call that a success.
-                diesel::select(true.into_sql::<Bool>()).execute(&mut **conn).await?;
-                Transactions::<PgConn>::commit_transaction(&mut **conn).await
-            }
-            Self::Sqlite(conn) => Transactions::<SqliteConn>::commit_transaction(&mut **conn).await,
+            Self::Postgres(conn) => conn.commit().await,
+            Self::Sqlite(conn) => SqliteTransactions::commit_transaction(&mut **conn).await,
         }
     }
 
     async fn roll_back(&mut self) -> Result<(), DieselError> {
         match self {
-            Self::Postgres(conn) => Transactions::<PgConn>::rollback_transaction(&mut **conn).await,
-            Self::Sqlite(conn) => {
-                Transactions::<SqliteConn>::rollback_transaction(&mut **conn).await
-            }
+            Self::Postgres(conn) => conn.roll_back().await,
+            Self::Sqlite(conn) => SqliteTransactions::rollback_transaction(&mut **conn).await,
         }
     }
 }
 
-type Transactions<C> = <C as AsyncConnection>::TransactionManager;
+type SqliteTransactions = <SqliteConn as AsyncConnection>::TransactionManager;
 
 /// No connection became free, or a new one could not be opened.
 fn no_connection(error: &dyn std::error::Error) -> DbError {

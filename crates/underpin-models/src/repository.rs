@@ -5,14 +5,15 @@
 /// The bodies are checked for PostgreSQL and for SQLite and work on either connection, on a
 /// [`DbConn`](underpin_db::DbConn) within somebody's transaction, and on a whole
 /// [`Db`](underpin_db::Db), where one call is one unit of work. The word before `fn` says which:
-/// `read` for a query, `write` for one statement, `transaction` for several that belong together.
+/// `read(rows)` for a query of so many [`Rows`](underpin_db::Rows), `write` for one statement,
+/// `transaction` for several that belong together.
 macro_rules! repository {
     (
         $(#[$about:meta])*
         $vis:vis trait $Trait:ident {
             $(
                 $(#[$doc:meta])*
-                $mode:ident fn $name:ident ($conn:ident $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty
+                $mode:ident $(($rows:expr))? fn $name:ident ($conn:ident $(, $arg:ident: $ty:ty)* $(,)?) -> $ret:ty
                 $body:block
             )*
         }
@@ -64,7 +65,7 @@ macro_rules! repository {
             $(
                 async fn $name(self $(, $arg: $ty)*) -> Result<$ret, underpin_db::DbError> {
                     use futures_util::FutureExt as _;
-                    self.$mode(move |conn| conn.$name($($arg),*).boxed()).await
+                    self.$mode($($rows,)? move |conn| conn.$name($($arg),*).boxed()).await
                 }
             )*
         }

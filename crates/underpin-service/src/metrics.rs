@@ -59,7 +59,10 @@ fn describe() {
     describe_gauge!("underpin_stream_lag", "Events in the stream and not yet received.");
     let text = "Events that came faster than they could be applied and were dropped.";
     describe_counter!("underpin_events_dropped_total", text);
-    describe_gauge!("underpin_nats_connected", "1 while there is a connection to NATS, else 0.");
+    describe_gauge!(
+        "underpin_nats_connected",
+        "1 while there is a connection to NATS, for events or for requests, else 0."
+    );
     describe_counter!("underpin_requests_total", "NATS requests by subject and outcome.");
 
     describe_counter!("underpin_jobs_total", "Runs of jobs by job and outcome.");

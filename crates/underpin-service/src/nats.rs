@@ -89,11 +89,13 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A connection to NATS that is made again whenever it is lost.
+/// Connections to NATS that are made again whenever they are lost.
 pub(crate) struct Nats {
-    client: Client,
+    events: Client,
+    /// Of its own, so that no request waits behind a flood of events.
+    requests: Client,
     settings: Arc<Settings>,
-    /// Counts how often it was made.
+    /// Counts how often the one of the events was made.
     connections: watch::Receiver<u64>,
 }
 
@@ -107,12 +109,17 @@ impl Nats {
         let start = tokio::time::Instant::now();
         loop {
             let (made, connections) = watch::channel(0);
-            let servers = settings.servers.clone();
-            let tried = options(&settings, made).await?.connect(servers).await;
+            let events = options(&settings, "events", made).await?;
+            let requests = options(&settings, "requests", watch::channel(0).0).await?;
+            let tried = tokio::try_join!(
+                events.connect(settings.servers.clone()),
+                requests.connect(settings.servers.clone())
+            );
             match tried {
-                Ok(client) => {
+                Ok((events, requests)) => {
                     tracing::info!("connected to NATS at {settings}");
-                    return Ok(Self { client, settings: Arc::new(settings), connections });
+                    let settings = Arc::new(settings);
+                    return Ok(Self { events, requests, settings, connections });
                 }
                 Err(error) if start.elapsed() >= settings.wait => {
                     return Err(error).with_context(|| {
@@ -140,10 +147,11 @@ impl Nats {
         db: &Db,
         leads: &watch::Receiver<bool>,
     ) -> anyhow::Result<Listening> {
-        let requests = answer::subscribe(&self.client, &self.settings).await?;
+        let requests = answer::subscribe(&self.requests, &self.settings).await?;
+        settle(&self.requests).await?;
         let events = if self.settings.jetstream {
             let reader = stream::Reader {
-                client: self.client.clone(),
+                client: self.events,
                 settings: Arc::clone(&self.settings),
                 db: db.clone(),
                 leads: leads.clone(),
@@ -152,37 +160,38 @@ impl Nats {
             reader.prepare().await?;
             Events::Stream(reader)
         } else {
-            Events::Subscription(subscription::subscribe(&self.client, &self.settings).await?)
+            let messages = subscription::subscribe(&self.events, &self.settings).await?;
+            settle(&self.events).await?;
+            Events::Subscription(self.events, messages)
         };
-        settle(&self.client).await?;
         Ok(Listening {
-            client: self.client,
             settings: self.settings,
             db: db.clone(),
+            client: self.requests,
             requests,
             events,
         })
     }
 }
 
-/// A connection over which messages come.
+/// Messages that come.
 pub(crate) struct Listening {
-    client: Client,
     settings: Arc<Settings>,
     db: Db,
+    client: Client,
     requests: Vec<Subscriber>,
     events: Events,
 }
 
 enum Events {
     Stream(stream::Reader),
-    Subscription(Subscriber),
+    Subscription(Client, Subscriber),
 }
 
 impl Listening {
     /// Applies events and answers requests until `stop` ends, then finishes what has come before.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Clone) -> anyhow::Result<()> {
-        let Self { client, settings, db, requests, events } = self;
+        let Self { settings, db, client, requests, events } = self;
         let answer = answer::run(&client, &settings, requests, &db, stop.clone());
         let apply = async {
             match events {
@@ -190,7 +199,7 @@ impl Listening {
                     reader.run(stop).await;
                     Ok(())
                 }
-                Events::Subscription(messages) => {
+                Events::Subscription(client, messages) => {
                     let applier = apply::Applier::new(db.clone(), settings.session_silence, None);
                     subscription::run(&client, &settings, messages, applier, stop).await
                 }
@@ -223,12 +232,17 @@ async fn drain(client: &Client, subscriptions: &mut [Subscriber]) {
     }
 }
 
-async fn options(settings: &Settings, made: watch::Sender<u64>) -> anyhow::Result<ConnectOptions> {
+/// How to connect for `what`, which the server's own lists show, too.
+async fn options(
+    settings: &Settings,
+    what: &'static str,
+    made: watch::Sender<u64>,
+) -> anyhow::Result<ConnectOptions> {
     let mut options = ConnectOptions::new()
-        .name("underpin-service")
+        .name(format!("underpin-service {what}"))
         .subscription_capacity(BUFFER)
         .event_callback(move |event| {
-            tell(&event);
+            tell(what, &event);
             if matches!(event, async_nats::Event::Connected) {
                 made.send_modify(|count| *count += 1);
             }
@@ -251,7 +265,7 @@ async fn options(settings: &Settings, made: watch::Sender<u64>) -> anyhow::Resul
     }
 }
 
-fn tell(event: &async_nats::Event) {
+fn tell(what: &'static str, event: &async_nats::Event) {
     use async_nats::Event;
     let connected = match event {
         Event::Connected => 1.0,
@@ -266,12 +280,12 @@ fn tell(event: &async_nats::Event) {
             );
             return;
         }
-        other => return tracing::warn!("NATS: {other}"),
+        other => return tracing::warn!("NATS, for {what}: {other}"),
     };
-    metrics::gauge!("underpin_nats_connected").set(connected);
+    metrics::gauge!("underpin_nats_connected", "for" => what).set(connected);
     if connected > 0.0 {
-        tracing::info!("NATS: {event}");
+        tracing::info!("NATS, for {what}: {event}");
     } else {
-        tracing::warn!("NATS: {event}");
+        tracing::warn!("NATS, for {what}: {event}");
     }
 }

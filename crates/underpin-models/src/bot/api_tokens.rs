@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use diesel::{prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use sha2::{Digest as _, Sha256};
-use underpin_db::DbError;
+use underpin_db::{DbError, Rows};
 
 use super::schema::api_tokens;
 use crate::{prepared::Prepare as _, repository::repository};
@@ -98,7 +98,7 @@ repository! {
         }
 
         /// The tokens, newest first; revoked ones only when they are asked for.
-        read fn list_api_tokens(conn, include_revoked: bool) -> Vec<ApiToken> {
+        read(Rows::Many) fn list_api_tokens(conn, include_revoked: bool) -> Vec<ApiToken> {
             let query = api_tokens::table
                 .filter(api_tokens::is_active.or(include_revoked.into_sql::<Bool>()))
                 .order((api_tokens::created_at.desc(), api_tokens::id.desc()))

@@ -2,6 +2,7 @@
 
 use diesel::{dsl::case_when, prelude::*, upsert::excluded};
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::channel_stats;
 use crate::{prepared::Prepare as _, repository::repository};
@@ -84,7 +85,7 @@ repository! {
         }
 
         /// The marks; `None` when there is no row, which is so only if somebody deleted it.
-        read fn high_water_marks(conn) -> Option<ChannelStats> {
+        read(Rows::Few) fn high_water_marks(conn) -> Option<ChannelStats> {
             let query = channel_stats::table.find(ROW).select(ChannelStats::as_select());
             Ok(query.first(conn).await.optional()?)
         }

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::current_status;
 use crate::repository::repository;
@@ -104,7 +105,7 @@ repository! {
         }
 
         /// The status; `None` when there is no row, which is so only if somebody deleted it.
-        read fn current_status(conn) -> Option<CurrentStatus> {
+        read(Rows::Few) fn current_status(conn) -> Option<CurrentStatus> {
             let query = current_status::table.find(ROW).select(CurrentStatus::as_select());
             Ok(query.first(conn).await.optional()?)
         }

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::job_runs;
 use crate::repository::repository;
@@ -21,7 +22,7 @@ repository! {
     /// When jobs last ran, so that a restart neither skips nor repeats one.
     pub trait JobRunRepository {
         /// When `job` last ran to its end, in Unix seconds; `None` when it never did.
-        read fn job_last_run(conn, job: String) -> Option<i64> {
+        read(Rows::Few) fn job_last_run(conn, job: String) -> Option<i64> {
             let query = job_runs::table.find(job).select(job_runs::last_run);
             Ok(query.first(conn).await.optional()?)
         }

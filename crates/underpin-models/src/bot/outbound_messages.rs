@@ -7,6 +7,7 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable},
 };
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::outbound_messages;
 use crate::{prepared::Prepare as _, repository::repository};
@@ -132,7 +133,7 @@ repository! {
         /// After a failed attempt a message pauses for 120 s, after each further one twice as long,
         /// up to 7,680 s. Where an older release left no time of the attempt, the pause counts from
         /// the queueing. A message that nobody tried yet does not wait, whatever the clock says.
-        read fn unsent_outbound_messages(
+        read(Rows::Many) fn unsent_outbound_messages(
             conn,
             filter: UnsentFilter,
             now: i64,
@@ -203,7 +204,7 @@ repository! {
         }
 
         /// The newest `limit` messages, newest first. A limit below 0 is 0.
-        read fn recent_outbound_messages(conn, limit: i64) -> Vec<OutboundMessage> {
+        read(Rows::Many) fn recent_outbound_messages(conn, limit: i64) -> Vec<OutboundMessage> {
             let query = outbound_messages::table
                 .order((outbound_messages::timestamp.desc(), outbound_messages::id.desc()))
                 .limit(limit.max(0))
@@ -212,7 +213,7 @@ repository! {
         }
 
         /// How many messages are in each state, in the order of [`OutboundState::ALL`].
-        read fn outbound_states(conn) -> Vec<(OutboundState, i64)> {
+        read(Rows::Many) fn outbound_states(conn) -> Vec<(OutboundState, i64)> {
             let query = outbound_messages::table
                 .group_by((outbound_messages::sent, outbound_messages::retry_count))
                 .select((

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::{schema::recent_chat, user_stats::UserStatsRepository as _};
 use crate::repository::repository;
@@ -50,7 +51,7 @@ repository! {
 
         /// The newest `limit` lines that are not older than `since` (Unix seconds, `None` for all),
         /// oldest first. A limit below 0 is 0.
-        read fn recent_chat(conn, since: Option<i64>, limit: i64) -> Vec<ChatLine> {
+        read(Rows::at_most(limit)) fn recent_chat(conn, since: Option<i64>, limit: i64) -> Vec<ChatLine> {
             let query = recent_chat::table
                 .filter(recent_chat::timestamp.ge(since.unwrap_or(i64::MIN)))
                 .order((recent_chat::timestamp.desc(), recent_chat::id.desc()))
@@ -62,7 +63,7 @@ repository! {
         }
 
         /// The newest `limit` lines after the `offset` newest, newest first. Numbers below 0 are 0.
-        read fn recent_messages(conn, limit: i64, offset: i64) -> Vec<ChatLine> {
+        read(Rows::Many) fn recent_messages(conn, limit: i64, offset: i64) -> Vec<ChatLine> {
             let query = recent_chat::table
                 .order((recent_chat::timestamp.desc(), recent_chat::id.desc()))
                 .limit(limit.max(0))

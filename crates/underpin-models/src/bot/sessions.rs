@@ -2,6 +2,7 @@
 
 use diesel::{dsl::max, prelude::*};
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::{
     schema::{current_status, user_count_history, user_stats},
@@ -29,7 +30,7 @@ repository! {
 
         /// When the bot last gave a sign of life, in Unix seconds. Making the database is the
         /// first.
-        read fn last_sign_of_life(conn) -> i64 {
+        read(Rows::Many) fn last_sign_of_life(conn) -> i64 {
             let status: Option<i64> =
                 current_status::table.select(max(current_status::last_updated)).first(conn).await?;
             let user: Option<i64> =

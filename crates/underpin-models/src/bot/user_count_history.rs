@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::user_count_history;
 use crate::repository::repository;
@@ -39,7 +40,7 @@ repository! {
         }
 
         /// The counts since `since` (Unix seconds, included), oldest first.
-        read fn user_count_history(conn, since: i64) -> Vec<UserCount> {
+        read(Rows::Many) fn user_count_history(conn, since: i64) -> Vec<UserCount> {
             let query = user_count_history::table
                 .filter(user_count_history::timestamp.ge(since))
                 .order((user_count_history::timestamp, user_count_history::id))

@@ -6,6 +6,7 @@ use diesel::{
     sql_types::BigInt,
 };
 use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::user_stats;
 use crate::{prepared::Prepare as _, repository::repository};
@@ -111,14 +112,14 @@ repository! {
         }
 
         /// One user; `None` when nobody of this name was seen.
-        read fn user_stats(conn, username: String) -> Option<UserStats> {
+        read(Rows::Few) fn user_stats(conn, username: String) -> Option<UserStats> {
             let query = user_stats::table.find(username).select(UserStats::as_select());
             Ok(query.first(conn).await.optional()?)
         }
 
         /// The `limit` users with the most chat lines (at least one), most first, then by name in
         /// the database's own order of names. A limit below 0 is 0.
-        read fn top_chatters(conn, limit: i64) -> Vec<(String, i64)> {
+        read(Rows::Many) fn top_chatters(conn, limit: i64) -> Vec<(String, i64)> {
             let query = user_stats::table
                 .filter(user_stats::total_chat_lines.gt(0))
                 .order((user_stats::total_chat_lines.desc(), user_stats::username.asc()))
@@ -128,7 +129,7 @@ repository! {
         }
 
         /// How many users were ever seen.
-        read fn total_users_seen(conn) -> i64 {
+        read(Rows::Many) fn total_users_seen(conn) -> i64 {
             Ok(user_stats::table.select(count_star()).first(conn).await?)
         }
     }

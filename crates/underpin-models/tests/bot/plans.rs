@@ -9,7 +9,7 @@ use diesel::{
 use diesel_async::{AsyncConnection as _, RunQueryDsl as _};
 use futures_util::FutureExt as _;
 use rstest::rstest;
-use underpin_db::{DbConn, Dialect, Work};
+use underpin_db::{DbConn, Dialect, Rows, Work};
 use underpin_models::bot::{
     ApiTokenRepository as _, OutboundRepository as _, RecentChatRepository as _,
     SessionRepository as _, UnsentFilter, UserCountRepository as _, UserStatsRepository as _,
@@ -61,7 +61,7 @@ async fn plan<T: Send + 'static>(bot: &Bot, work: impl Work<T>) -> String {
         Dialect::Postgres => bot.on.texts(&format!("EXPLAIN (COSTS OFF) {statement}")),
         Dialect::Sqlite => {
             let explain = format!("EXPLAIN QUERY PLAN {statement}");
-            let explained = bot.db.read(move |conn| {
+            let explained = bot.db.read(Rows::Many, move |conn| {
                 async move {
                     let DbConn::Sqlite(conn) = conn else { unreachable!("this is SQLite") };
                     let query = diesel::dsl::sql::<(Integer, Integer, Integer, Text)>(&explain);

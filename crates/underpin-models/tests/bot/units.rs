@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use rstest::rstest;
 use tokio::sync::oneshot;
-use underpin_db::{Db, DbError, Dialect, PoolOptions};
+use underpin_db::{Db, DbError, Dialect, PoolOptions, Rows};
 use underpin_models::bot::{
     ChannelStatsRepository as _, RecentChatRepository as _, UserStatsRepository as _,
 };
@@ -99,19 +99,27 @@ fn an_error_that_is_passed_over_loses_nothing_in_silence(#[case] dialect: Dialec
 fn a_panic_reaches_the_caller_and_leaves_the_pool_usable(#[case] dialect: Dialect) {
     #[derive(Clone, Copy)]
     enum Mode {
-        Read,
+        Read(Rows),
         Write,
         Transaction,
     }
     on_head(dialect, async |Bot { db, .. }| {
-        for (mode, kept) in [(Mode::Read, 0), (Mode::Write, 1), (Mode::Transaction, 1)] {
+        let modes = [
+            (Mode::Read(Rows::Few), 0),
+            (Mode::Read(Rows::Many), 0),
+            (Mode::Write, 1),
+            (Mode::Transaction, 1),
+        ];
+        for (mode, kept) in modes {
             // Oftener than there are connections.
             for _ in 0..12 {
                 let caller = db.clone();
                 let caller = tokio::spawn(async move {
                     let db = &caller;
                     match mode {
-                        Mode::Read => db.read(|_| async { panic!("on purpose") }.boxed()).await,
+                        Mode::Read(rows) => {
+                            db.read(rows, |_| async { panic!("on purpose") }.boxed()).await
+                        }
                         Mode::Write => {
                             let work = db.write(|conn| {
                                 async move {
@@ -142,7 +150,7 @@ fn a_panic_reaches_the_caller_and_leaves_the_pool_usable(#[case] dialect: Dialec
             db.log_chat("zoe".to_owned(), "still there".to_owned(), NOW).await.unwrap();
             db.user_chat_message("zoe".to_owned(), "and there".to_owned(), NOW).await.unwrap();
         }
-        assert_eq!(db.recent_chat(None, 10).await.unwrap().len(), 6);
+        assert_eq!(db.recent_chat(None, 10).await.unwrap().len(), 8);
     });
 }
 
@@ -183,11 +191,13 @@ fn work_whose_caller_is_gone_comes_to_its_end(#[case] dialect: Dialect) {
 #[test]
 fn on_sqlite_a_read_cannot_write() {
     on_head(Dialect::Sqlite, async |Bot { db, .. }| {
-        let work = db.read(|conn| conn.user_joined("zoe".to_owned(), NOW).boxed());
+        for rows in [Rows::Few, Rows::Many] {
+            let work = db.read(rows, |conn| conn.user_joined("zoe".to_owned(), NOW).boxed());
 
-        let error = work.await.unwrap_err();
-        assert!(error.message.contains("readonly"), "{error}");
-        assert_eq!(users(&db).await, 0);
+            let error = work.await.unwrap_err();
+            assert!(error.message.contains("readonly"), "{error}");
+            assert_eq!(users(&db).await, 0);
+        }
     });
 }
 

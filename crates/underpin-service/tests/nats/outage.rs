@@ -24,9 +24,12 @@ fn the_nats_server_restarts(#[case] dialect: Dialect) {
 
     for round in 0..3 {
         stage.nats.kill();
-        replica.wait_for_times("NATS: disconnected", round + 1);
+        replica.wait_for_times("NATS, for events: disconnected", round + 1);
         stage.nats.restart();
-        replica.wait_for_times("NATS: connected", round + 2);
+        for what in ["events", "requests"] {
+            let connected = format!("NATS, for {what}: connected");
+            replica.wait_for_times(&connected, round + 2);
+        }
         let bus = stage.bus();
         bus.wait_for_service();
         chat::say(&bus, round * 100 + 1..=round * 100 + 100);

@@ -96,7 +96,7 @@ fn a_lost_nats_server_does_not_hold_up_the_end(#[case] dialect: Dialect, #[case]
     chat::say(&bus, 1..=500);
     chat::assert_all(&stage, 500);
     stage.nats.kill();
-    replica.wait_for("NATS: disconnected");
+    replica.wait_for("NATS, for events: disconnected");
 
     assert_eq!(replica.stop(), Some(0));
 
