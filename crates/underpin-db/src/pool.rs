@@ -1,6 +1,6 @@
 //! Pools of connections for a service.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bb8::Pool;
 use diesel::IntoSql as _;
@@ -61,7 +61,12 @@ pub struct PoolState {
 #[derive(Clone)]
 pub enum Db {
     /// PostgreSQL: every connection reads and writes.
-    Postgres(Pool<PgManager>),
+    Postgres {
+        /// Of the whole database, whichever schema is worked in.
+        pool: Pool<PgManager>,
+        /// The schema of all units of work; `None` leaves it to the URL.
+        schema: Option<Arc<str>>,
+    },
     /// SQLite: one connection writes, the others read.
     Sqlite {
         /// The only one that may write.
@@ -92,7 +97,8 @@ impl Db {
             }
             Target::Postgres(server) => {
                 let manager = PgManager { server: *server.clone(), options: connect };
-                Self::Postgres(build(manager, options.size, options, options.liveness_check))
+                let pool = build(manager, options.size, options, options.liveness_check);
+                Self::Postgres { pool, schema: None }
             }
         };
         Ok(db)
@@ -118,7 +124,7 @@ impl Db {
     #[must_use]
     pub fn pools(&self) -> Vec<PoolState> {
         match self {
-            Self::Postgres(pool) => vec![state("postgres", pool)],
+            Self::Postgres { pool, .. } => vec![state("postgres", pool)],
             Self::Sqlite { writer, readers } => {
                 vec![state("sqlite_writer", writer), state("sqlite_readers", readers)]
             }

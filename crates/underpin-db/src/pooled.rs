@@ -32,9 +32,12 @@ pub struct PooledPgConn {
 }
 
 impl PooledPgConn {
-    pub(crate) async fn begin(&mut self) -> QueryResult<()> {
+    /// Begins a transaction, whose unqualified names are those of `schema`.
+    pub(crate) async fn begin(&mut self, schema: Option<&str>) -> QueryResult<()> {
         self.in_transaction = true;
-        self.conn.batch_execute("BEGIN").await
+        let Some(schema) = schema else { return self.conn.batch_execute("BEGIN").await };
+        let name = schema.replace('"', "\"\"");
+        self.conn.batch_execute(&format!("BEGIN; SET LOCAL search_path TO \"{name}\"")).await
     }
 
     /// If a statement failed and the work went on, the `SELECT` fails as well. `COMMIT` alone would

@@ -1,5 +1,7 @@
 //! Units of work: what runs on one connection, from taking it to giving it back.
 
+use std::sync::Arc;
+
 use bb8::PooledConnection;
 use diesel::{connection::AnsiTransactionManager, result::Error as DieselError};
 use diesel_async::{
@@ -87,19 +89,19 @@ impl Db {
     /// its pool in the middle of a statement would keep whoever gets it next waiting for that one.
     async fn run<T: Send + 'static>(&self, mode: Mode, work: impl Work<T>) -> Result<T, DbError> {
         match self {
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, schema } => {
                 let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
-                tokio::spawn(DbConn::Postgres(conn).run(mode, work)).await
+                tokio::spawn(DbConn::Postgres(conn).run(mode, schema.clone(), work)).await
             }
             Self::Sqlite { writer, readers } => {
                 let pool = if matches!(mode, Mode::Read(_)) { readers } else { writer };
                 let conn = pool.get_owned().await.map_err(|error| no_connection(&error))?;
                 if mode == Mode::Read(Rows::Few) {
                     // A connection is large, and would be moved along with whatever awaits this.
-                    return Box::pin(DbConn::Sqlite(conn).run(mode, work)).await;
+                    return Box::pin(DbConn::Sqlite(conn).run(mode, None, work)).await;
                 }
                 let runtime = tokio::runtime::Handle::current();
-                let task = move || runtime.block_on(DbConn::Sqlite(conn).run(mode, work));
+                let task = move || runtime.block_on(DbConn::Sqlite(conn).run(mode, None, work));
                 tokio::task::spawn_blocking(task).await
             }
         }
@@ -111,11 +113,18 @@ impl Db {
 }
 
 impl DbConn {
-    async fn run<T>(mut self, mode: Mode, work: impl Work<T>) -> Result<T, DbError> {
-        if mode != Mode::Transaction {
+    /// The search path is set for a transaction, and gone with it: whoever gets the connection next
+    /// finds no trace of it, also behind a pooler that hands out servers per transaction.
+    async fn run<T>(
+        mut self,
+        mode: Mode,
+        schema: Option<Arc<str>>,
+        work: impl Work<T>,
+    ) -> Result<T, DbError> {
+        if mode != Mode::Transaction && schema.is_none() {
             return work(&mut self).await;
         }
-        self.begin().await?;
+        self.begin(schema.as_deref()).await?;
         match work(&mut self).await {
             Ok(value) => {
                 self.commit().await?;
@@ -134,9 +143,9 @@ impl DbConn {
 
     /// SQLite takes the lock for writing at once: a transaction that read first and had to wait
     /// for it later would fail.
-    async fn begin(&mut self) -> Result<(), DieselError> {
+    async fn begin(&mut self, schema: Option<&str>) -> Result<(), DieselError> {
         match self {
-            Self::Postgres(conn) => conn.begin().await,
+            Self::Postgres(conn) => conn.begin(schema).await,
             Self::Sqlite(conn) => {
                 let begin = |conn: &mut diesel::SqliteConnection| {
                     AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")

@@ -15,8 +15,8 @@ use underpin_models::{
         RecoveredValue, UserAction, UserCount, UserStats,
     },
     project::{
-        Approval, Artifact, ArtifactType, ChangeRequest, ChangeRequestStatus, ControlState, Phase,
-        Project, Run, RunStatus, Task, TaskStatus, TaskVersion,
+        Approval, Artifact, ArtifactType, ChangeRequest, ChangeRequestStatus, ControlState, Event,
+        Phase, Project, Run, RunStatus, Task, TaskStatus, TaskVersion,
     },
 };
 use underpin_testkit::{Dialect, TestDb, block_on};
@@ -145,6 +145,15 @@ macro_rules! assert_project_rows {
                 selected_arch_option_id: Some(404),
                 created_at: moment(),
                 updated_at: moment(),
+                last_event: 1 << 40,
+            };
+            table::events::table, Event = Event {
+                project_id: 7,
+                number: 1 << 40,
+                event_type: "task_deleted".to_owned(),
+                task_id: None,
+                data: "{}".to_owned(),
+                created_at: moment(),
             };
         );
         for ((id, status), phase) in (1..).zip(TaskStatus::ALL).zip(Phase::ALL.iter().cycle()) {
@@ -264,7 +273,7 @@ fn bot_rows_read_back_as_they_were_written(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     block_on(async || match at_head(&db, bot_catalog(dialect)).await {
         Db::Sqlite { writer, .. } => assert_bot_rows!(&mut *writer.get().await.unwrap()),
-        Db::Postgres(pool) => assert_bot_rows!(&mut *pool.get().await.unwrap()),
+        Db::Postgres { pool, .. } => assert_bot_rows!(&mut *pool.get().await.unwrap()),
     });
 }
 
@@ -275,7 +284,7 @@ fn project_rows_read_back_as_they_were_written(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     block_on(async || match at_head(&db, project_catalog(dialect)).await {
         Db::Sqlite { writer, .. } => assert_project_rows!(&mut *writer.get().await.unwrap()),
-        Db::Postgres(pool) => assert_project_rows!(&mut *pool.get().await.unwrap()),
+        Db::Postgres { pool, .. } => assert_project_rows!(&mut *pool.get().await.unwrap()),
     });
 }
 

@@ -39,7 +39,7 @@ fn a_wait_for_a_connection_ends(#[case] dialect: Dialect) {
         let pool = Db::connect(&db.database_url(), &options()).await.unwrap();
         let start = Instant::now();
         match &pool {
-            Db::Postgres(pool) => {
+            Db::Postgres { pool, .. } => {
                 let _taken = pool.get().await.unwrap();
                 assert!(matches!(pool.get().await, Err(bb8::RunError::TimedOut)));
             }

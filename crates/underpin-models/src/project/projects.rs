@@ -32,4 +32,6 @@ pub struct Project {
     pub created_at: NaiveDateTime,
     /// UTC.
     pub updated_at: NaiveDateTime,
+    /// The number of its newest event; 0 before the first.
+    pub last_event: i64,
 }

@@ -15,15 +15,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
-    use crate::project::status::sql::ArtifactTypeType;
-
     artifacts (id) {
         id -> Integer,
         project_id -> Integer,
         task_id -> Nullable<Integer>,
         run_id -> Nullable<Integer>,
-        artifact_type -> ArtifactTypeType,
+        artifact_type -> Text,
         name -> Text,
         file_path -> Text,
         storage_path -> Nullable<Text>,
@@ -35,15 +32,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Integer, Text, Timestamp};
-    use crate::project::status::sql::{ChangeRequestStatusType, PhaseType};
-
     change_requests (id) {
         id -> Integer,
         task_id -> Integer,
-        phase -> PhaseType,
+        phase -> Text,
         content -> Text,
-        status -> ChangeRequestStatusType,
+        status -> Text,
         version -> Integer,
         created_at -> Timestamp,
         updated_at -> Timestamp,
@@ -64,21 +58,30 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
-    use crate::project::status::sql::PhaseType;
+    events (project_id, number) {
+        project_id -> Integer,
+        number -> BigInt,
+        event_type -> Text,
+        task_id -> Nullable<Integer>,
+        data -> Text,
+        created_at -> Timestamp,
+    }
+}
 
+diesel::table! {
     projects (id) {
         id -> Integer,
         name -> Text,
         description -> Nullable<Text>,
         db_path -> Text,
         root_path -> Nullable<Text>,
-        current_phase -> Nullable<PhaseType>,
+        current_phase -> Nullable<Text>,
         default_engine -> Nullable<Text>,
         spec_artifact_id -> Nullable<Integer>,
         selected_arch_option_id -> Nullable<Integer>,
         created_at -> Timestamp,
         updated_at -> Timestamp,
+        last_event -> BigInt,
     }
 }
 
@@ -94,14 +97,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
-    use crate::project::status::sql::RunStatusType;
-
     runs (id) {
         id -> Integer,
         task_id -> Integer,
         engine -> Text,
-        status -> RunStatusType,
+        status -> Text,
         log_path -> Nullable<Text>,
         gate_results -> Nullable<Text>,
         extra_data -> Nullable<Text>,
@@ -125,16 +125,13 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{Integer, Nullable, Text, Timestamp};
-    use crate::project::status::sql::{PhaseType, TaskStatusType};
-
     tasks (id) {
         id -> Integer,
         project_id -> Integer,
         title -> Text,
         description -> Nullable<Text>,
-        status -> TaskStatusType,
-        current_phase -> Nullable<PhaseType>,
+        status -> Text,
+        current_phase -> Nullable<Text>,
         version -> Integer,
         active_version_id -> Nullable<Integer>,
         engine_override -> Nullable<Text>,
@@ -153,6 +150,7 @@ diesel::joinable!(artifacts -> tasks (task_id));
 diesel::joinable!(artifacts -> runs (run_id));
 diesel::joinable!(change_requests -> tasks (task_id));
 diesel::joinable!(control_state -> projects (project_id));
+diesel::joinable!(events -> projects (project_id));
 diesel::joinable!(runs -> tasks (task_id));
 diesel::joinable!(task_versions -> tasks (task_id));
 diesel::joinable!(tasks -> projects (project_id));
@@ -162,6 +160,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     artifacts,
     change_requests,
     control_state,
+    events,
     projects,
     project_recovered_values,
     runs,

@@ -1,4 +1,4 @@
-//! The enums of the `project` set: a type of their own on PostgreSQL, checked text on SQLite.
+//! The enums of the `project` set: checked text.
 
 use std::{fmt, io::Write as _, str::FromStr};
 
@@ -10,33 +10,6 @@ use diesel::{
     sql_types::Text,
     sqlite::{Sqlite, SqliteValue},
 };
-
-/// The SQL side of the enums, named in [`super::schema`].
-pub mod sql {
-    use diesel::{query_builder::QueryId, sql_types::SqlType};
-
-    macro_rules! sql_types {
-        ($($(#[$doc:meta])* $name:ident = $postgres:literal;)*) => { $(
-            $(#[$doc])*
-            #[derive(Debug, Clone, Copy, QueryId, SqlType)]
-            #[diesel(postgres_type(name = $postgres), sqlite_type(name = "Text"))]
-            pub struct $name;
-        )* };
-    }
-
-    sql_types! {
-        /// `phasetype`
-        PhaseType = "phasetype";
-        /// `taskstatus`
-        TaskStatusType = "taskstatus";
-        /// `changerequeststatus`
-        ChangeRequestStatusType = "changerequeststatus";
-        /// `artifacttype`
-        ArtifactTypeType = "artifacttype";
-        /// `runstatus`
-        RunStatusType = "runstatus";
-    }
-}
 
 /// A name that an enum does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,10 +25,10 @@ pub struct UnknownName {
 
 /// An enum whose names are stored in upper case, as the original program did.
 macro_rules! db_enum {
-    ($(#[$doc:meta])* $name:ident, $sql:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
-        #[diesel(sql_type = sql::$sql)]
+        #[diesel(sql_type = Text)]
         pub enum $name { $($(#[$about])* $variant,)* }
 
         impl $name {
@@ -91,27 +64,27 @@ macro_rules! db_enum {
             }
         }
 
-        impl ToSql<sql::$sql, Pg> for $name {
+        impl ToSql<Text, Pg> for $name {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
                 out.write_all(self.as_str().as_bytes())?;
                 Ok(IsNull::No)
             }
         }
 
-        impl FromSql<sql::$sql, Pg> for $name {
+        impl FromSql<Text, Pg> for $name {
             fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
                 Ok(std::str::from_utf8(value.as_bytes())?.parse()?)
             }
         }
 
-        impl ToSql<sql::$sql, Sqlite> for $name {
+        impl ToSql<Text, Sqlite> for $name {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
                 out.set_value(self.as_str());
                 Ok(IsNull::No)
             }
         }
 
-        impl FromSql<sql::$sql, Sqlite> for $name {
+        impl FromSql<Text, Sqlite> for $name {
             fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
                 Ok(<String as FromSql<Text, Sqlite>>::from_sql(value)?.parse()?)
             }
@@ -121,7 +94,7 @@ macro_rules! db_enum {
 
 db_enum! {
     /// Which part of the work is being done.
-    Phase, PhaseType {
+    Phase {
         /// Breaks the work into tasks.
         Planner = "PLANNER",
         /// Chooses how it is built.
@@ -135,7 +108,7 @@ db_enum! {
 
 db_enum! {
     /// How far a task came.
-    TaskStatus, TaskStatusType {
+    TaskStatus {
         /// Nobody has begun.
         Pending = "PENDING",
         /// Somebody is at it.
@@ -155,7 +128,7 @@ db_enum! {
 
 db_enum! {
     /// How far a change request came.
-    ChangeRequestStatus, ChangeRequestStatusType {
+    ChangeRequestStatus {
         /// Being written.
         Draft = "DRAFT",
         /// People are asked.
@@ -171,7 +144,7 @@ db_enum! {
 
 db_enum! {
     /// What kind of file an artifact is.
-    ArtifactType, ArtifactTypeType {
+    ArtifactType {
         /// A specification.
         Spec = "SPEC",
         /// A plan.
@@ -193,7 +166,7 @@ db_enum! {
 
 db_enum! {
     /// How a run ended, or that it has not.
-    RunStatus, RunStatusType {
+    RunStatus {
         /// It has not ended.
         Running = "RUNNING",
         /// Every gate was passed.

@@ -1,0 +1,1 @@
+-- They stay checked text.

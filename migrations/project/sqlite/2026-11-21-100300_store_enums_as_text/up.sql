@@ -1,0 +1,1 @@
+-- They are checked text already; PostgreSQL follows.
