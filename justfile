@@ -25,7 +25,7 @@ test *args:
 # Format, lints, licences and advisories, as CI checks them
 check:
     cargo fmt --all -- --check
-    cargo clippy --workspace --all-targets --features underpin-cli/failpoints,underpin-bench/load -- -D warnings
+    cargo clippy --workspace --all-targets --features underpin-cli/failpoints,underpin-projects/failpoints,underpin-bench/load -- -D warnings
     cargo deny --all-features check
 
 # Measure against sqlite3, psql and the plain drivers

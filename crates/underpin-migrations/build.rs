@@ -12,7 +12,7 @@ use std::{
 
 use underpin_catalog::{Catalog, Dialect, Metadata, Migration, Shape};
 
-const SETS: [&str; 2] = ["bot", "project"];
+const SETS: [&str; 3] = ["bot", "project", "registry"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").canonicalize()?;

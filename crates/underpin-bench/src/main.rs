@@ -40,9 +40,9 @@ enum Command {
     Events {
         #[command(flatten)]
         with: With,
-        /// Events of one round
-        #[arg(long, default_value_t = 40_000)]
-        events: usize,
+        /// Events of one round [default: 40000 on SQLite, 4000 on PostgreSQL]
+        #[arg(long)]
+        events: Option<usize>,
     },
     /// The time of a reply, beside a bare echo, at rest and while events are written
     Replies {
@@ -78,7 +78,13 @@ struct With {
 async fn main() -> anyhow::Result<()> {
     match Args::parse().command {
         Command::Repositories { dialect, rounds } => repositories::run(dialect, rounds).await,
-        Command::Events { with, events } => events::run(&with, events).await,
+        Command::Events { with, events } => {
+            let usual = match with.dialect {
+                Dialect::Sqlite => 40_000,
+                Dialect::Postgres => 4_000,
+            };
+            events::run(&with, events.unwrap_or(usual)).await
+        }
         Command::Replies { with, requests } => replies::run(&with, requests).await,
         Command::Echo { nats, subject, bytes } => echo::run(&nats, subject, bytes).await,
         Command::Applier { nats, subject, file } => applier::run(&nats, subject, &file).await,

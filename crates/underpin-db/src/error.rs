@@ -119,7 +119,8 @@ impl From<tokio_postgres::Error> for DbError {
 }
 
 /// An error with what caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

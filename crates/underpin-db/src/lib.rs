@@ -15,7 +15,7 @@ mod work;
 
 pub use code::{Code, CodeFuture};
 pub use conn::Conn;
-pub use error::{ConnectError, DbError};
+pub use error::{ConnectError, DbError, with_causes};
 pub use inline::{Inline, SqliteConn};
 pub use lease::{Hold, Lease};
 pub use options::{Access, ConnectOptions};

@@ -38,6 +38,8 @@ impl Environment<'_> {
 pub(crate) struct Server {
     config: Config,
     tls: Tls,
+    /// Where unqualified names are looked up, when not where the server or the URL says.
+    pub(crate) schema: Option<String>,
 }
 
 impl Server {
@@ -66,7 +68,7 @@ impl Server {
             }
         }
         let tls = Tls { mode, root: root.or_else(|| tls::default_root(&environment.home()?)) };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, schema: None })
     }
 
     /// Opens one connection, and lets the current runtime drive it.
@@ -83,6 +85,9 @@ impl Server {
         set("statement_timeout", options.statement_timeout.unwrap_or_default());
         if let Some(timeout) = options.lock_timeout {
             set("lock_timeout", timeout);
+        }
+        if let Some(schema) = &self.schema {
+            let _infallible = write!(settings, " -c search_path={schema}");
         }
         config.options(settings.trim_start());
         // The driver's own time-out ends when the network connection stands.

@@ -49,6 +49,25 @@ impl DatabaseUrl {
         Self { target: Target::Sqlite(Place::Memory), text: "sqlite::memory:".to_owned() }
     }
 
+    /// The SQLite database in the file at `path`.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        let text = format!("sqlite:{}", path.display());
+        Self { target: Target::Sqlite(Place::File(path.to_owned())), text }
+    }
+
+    /// The same PostgreSQL database, where connections find their tables in `schema`. An SQLite
+    /// database has no schemas and stays what it is.
+    #[must_use]
+    pub fn in_schema(&self, schema: &str) -> Self {
+        let mut url = self.clone();
+        if let Target::Postgres(server) = &mut url.target {
+            server.schema = Some(schema.to_owned());
+            url.text.push_str(&in_schema(schema, if url.text.contains('?') { '&' } else { '?' }));
+        }
+        url
+    }
+
     /// The kind of database.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
@@ -109,6 +128,11 @@ impl DatabaseUrl {
     }
 }
 
+/// The end of a URL that sets the search path.
+fn in_schema(schema: &str, sign: char) -> String {
+    format!("{sign}options=-csearch_path%3D{schema}")
+}
+
 /// What stands where a URL should, without anything that may be secret.
 fn describe(text: &str, scheme: &str) -> String {
     let plain = scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+');
@@ -151,7 +175,10 @@ impl fmt::Display for DatabaseUrl {
         match &self.target {
             Target::Sqlite(Place::Memory) => f.write_str("sqlite::memory:"),
             Target::Sqlite(Place::File(path)) => write!(f, "sqlite:{}", path.display()),
-            Target::Postgres(server) => write!(f, "postgres://{}", server.describe()),
+            Target::Postgres(server) => {
+                let schema = server.schema.as_deref().map(|schema| in_schema(schema, '?'));
+                write!(f, "postgres://{}{}", server.describe(), schema.unwrap_or_default())
+            }
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The migrations of the `bot` and `project` sets, carried inside the program, and what they do in
-//! Rust.
+//! The migrations of the sets, carried inside the program, and what they do in Rust.
 
 mod code;
 
@@ -22,6 +21,15 @@ pub fn project(dialect: Dialect) -> &'static Catalog {
     match dialect {
         Dialect::Sqlite => &embedded::PROJECT_SQLITE,
         Dialect::Postgres => &embedded::PROJECT_POSTGRES,
+    }
+}
+
+/// Which projects there are: beside the set of the service's main database.
+#[must_use]
+pub fn registry(dialect: Dialect) -> &'static Catalog {
+    match dialect {
+        Dialect::Sqlite => &embedded::REGISTRY_SQLITE,
+        Dialect::Postgres => &embedded::REGISTRY_POSTGRES,
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may use of the workspace, outside tests.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("underpin-catalog", &[]),
     ("underpin-db", &["underpin-catalog"]),
     ("underpin", &["underpin-catalog", "underpin-db"]),
     ("underpin-models", &["underpin-db"]),
     ("underpin-migrations", &["underpin-catalog", "underpin-db"]),
+    ("underpin-projects", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
     ("underpin-service", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
     ("underpin-cli", &["underpin", "underpin-db", "underpin-migrations"]),
     ("underpin-testkit", &["underpin-db"]),

@@ -1,0 +1,229 @@
+//! Projects in SQLite files of one directory.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chrono::NaiveDateTime;
+use diesel::connection::SimpleConnection as _;
+use tokio::sync::OnceCell;
+use underpin::{Engine, Goal, Status};
+use underpin_db::{
+    Access, Conn, ConnectOptions, DatabaseUrl, Db, DbError, Dialect, PoolOptions, SqliteConn,
+    with_causes,
+};
+use underpin_migrations::{CODE, project};
+use underpin_models::project::{NewProject, Project, ProjectRepository as _};
+
+use crate::{ProjectError, Settings, checkpoint};
+
+/// How long to wait until nobody has a file open that is to be put aside.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Projects in files of a directory.
+pub(crate) struct Files {
+    dir: PathBuf,
+    pool: PoolOptions,
+    migration: underpin::Options,
+    /// A file of head without a project: new ones are copies of it.
+    template: OnceCell<PathBuf>,
+}
+
+impl Files {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            dir: settings.data_dir.clone(),
+            pool: settings.pool.clone(),
+            migration: settings.migration.clone(),
+            template: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn url(&self, target: &str) -> DatabaseUrl {
+        DatabaseUrl::file(&self.path(target))
+    }
+
+    pub(crate) async fn open(&self, target: &str) -> Result<Db, ProjectError> {
+        Ok(Db::connect(&self.url(target), &self.pool).await?)
+    }
+
+    pub(crate) async fn make(
+        &self,
+        id: i32,
+        target: &str,
+        new: NewProject,
+        now: NaiveDateTime,
+    ) -> Result<(), ProjectError> {
+        let template = self.template.get_or_try_init(|| self.make_template()).await?.clone();
+        let (path, creating) = (self.path(target), self.creating(target));
+        let target = target.to_owned();
+        blocking(async move || {
+            fs::copy(&template, &creating).map_err(ProjectError::file("write", &creating))?;
+            checkpoint();
+            let url = DatabaseUrl::file(&creating);
+            let Conn::Sqlite(mut conn) = url.connect(&ConnectOptions::default()).await? else {
+                return Ok(());
+            };
+            // Until it is done the file is worth nothing, and then all of it is made durable at once.
+            conn.batch_execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+                .map_err(DbError::from)?;
+            (&mut SqliteConn::new(conn)).create_project(id, new, target, now).await?;
+            checkpoint();
+            let file = fs::File::open(&creating).and_then(|file| file.sync_all());
+            file.map_err(ProjectError::file("write", &creating))?;
+            move_to(&creating, &path)
+        })
+        .await
+    }
+
+    pub(crate) async fn abandon(&self, target: &str) -> Result<(), ProjectError> {
+        let creating = self.creating(target);
+        blocking(async move || delete(&creating)).await
+    }
+
+    pub(crate) async fn row(&self, id: i32, target: &str) -> Result<Option<Project>, ProjectError> {
+        if !self.path(target).exists() {
+            return Ok(None);
+        }
+        Ok(self.open(target).await?.project(id).await?)
+    }
+
+    pub(crate) async fn put_aside(&self, id: i32, target: &str) -> Result<(), ProjectError> {
+        let (from, to) = (self.path(target), self.aside(target));
+        blocking(async move || {
+            let options = ConnectOptions { busy_timeout: PATIENCE, ..ConnectOptions::default() };
+            let mut conn = DatabaseUrl::file(&from).connect(&options).await?;
+            // The file is whole without its journal only when nobody else has it open; until it has its
+            // new name nobody begins anything.
+            let alone = async {
+                let mode = conn.text("PRAGMA journal_mode = DELETE").await?;
+                conn.batch("BEGIN EXCLUSIVE").await?;
+                Ok(mode.as_deref() == Some("delete"))
+            };
+            match alone.await {
+                Ok(true) => {}
+                Ok(false) => return Err(ProjectError::InUse { id }),
+                Err(error) if is_locked(&error) => return Err(ProjectError::InUse { id }),
+                Err(error) => return Err(error.into()),
+            }
+            move_to(&from, &to)
+        })
+        .await
+    }
+
+    pub(crate) async fn bring_back(&self, target: &str) -> Result<(), ProjectError> {
+        let (from, to) = (self.aside(target), self.path(target));
+        blocking(async move || if from.exists() { move_to(&from, &to) } else { Ok(()) }).await
+    }
+
+    pub(crate) async fn remove(&self, target: &str) -> Result<(), ProjectError> {
+        let paths = [self.path(target), self.aside(target)];
+        blocking(async move || paths.iter().try_for_each(|path| delete(path))).await
+    }
+
+    fn path(&self, target: &str) -> PathBuf {
+        self.dir.join(format!("{target}.db"))
+    }
+
+    fn creating(&self, target: &str) -> PathBuf {
+        self.dir.join(format!("{target}.db.creating"))
+    }
+
+    fn aside(&self, target: &str) -> PathBuf {
+        self.dir.join("archived").join(format!("{target}.db"))
+    }
+
+    /// Makes sure that there is a file that the migrations here built.
+    async fn make_template(&self) -> Result<PathBuf, ProjectError> {
+        let catalog = project(Dialect::Sqlite);
+        let head = catalog.head().map(|head| head.version.to_string()).unwrap_or_default();
+        let path = self.dir.join(format!("template_{head}.db"));
+        let building = self.dir.join(format!("template_{head}.{}.new", std::process::id()));
+        let (options, done) = (self.migration.clone(), path.clone());
+        let wrong = |error: underpin::Error| ProjectError::Template(with_causes(&error));
+        blocking(async move || {
+            fs::create_dir_all(building.parent().unwrap_or(Path::new(".")))
+                .map_err(ProjectError::file("create the directory of", &building))?;
+            if path.exists() && is_head(&path, &options).await {
+                return Ok(());
+            }
+            let url = DatabaseUrl::file(&building);
+            let engine = Engine::new(catalog, CODE, &url, options.clone()).map_err(wrong)?;
+            engine.migrate(&Goal::Head).await.map_err(wrong)?;
+            checkpoint();
+            if !is_head(&building, &options).await {
+                let reason = format!("`{}` did not come out well", building.display());
+                return Err(ProjectError::Template(reason));
+            }
+            // One that was there is of another release, or broken.
+            fs::rename(&building, &path).map_err(ProjectError::file("create", &path))
+        })
+        .await?;
+        Ok(done)
+    }
+}
+
+/// Whether the file at `path` is sound and what the migrations here build, no more and no less.
+async fn is_head(path: &Path, options: &underpin::Options) -> bool {
+    let url = DatabaseUrl::file(path);
+    let read_only = ConnectOptions { access: Access::ReadOnly, ..ConnectOptions::default() };
+    let sound = async {
+        let mut conn = url.connect(&read_only).await.ok()?;
+        let check = conn.text("PRAGMA integrity_check").await.ok()??;
+        let rows = conn.text("SELECT CAST(count(*) AS TEXT) FROM projects").await.ok()??;
+        let engine = Engine::new(project(Dialect::Sqlite), CODE, &url, options.clone()).ok()?;
+        let Status { pending, problems, .. } = engine.status_on(&mut conn).await.ok()?;
+        Some(check == "ok" && rows == "0" && pending.is_empty() && problems.is_empty())
+    };
+    sound.await.unwrap_or(false)
+}
+
+/// Whether somebody else had what was wanted. Diesel hands on the text alone.
+fn is_locked(error: &DbError) -> bool {
+    error.message.contains("locked")
+}
+
+/// Deletes the database at `path`, if there is one, with what SQLite and we keep beside it.
+fn delete(path: &Path) -> Result<(), ProjectError> {
+    for end in ["", "-wal", "-shm", "-journal", ".underpin.lock"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(ProjectError::file("delete", file)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Moves a file to a place where none is, for good.
+fn move_to(from: &Path, to: &Path) -> Result<(), ProjectError> {
+    let dir = to.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(dir).map_err(ProjectError::file("create the directory", dir))?;
+    // Unlike renaming, this replaces nothing.
+    fs::hard_link(from, to).map_err(ProjectError::file("create", to))?;
+    fs::remove_file(from).map_err(ProjectError::file("delete", from))?;
+    let name = fs::File::open(dir).and_then(|dir| dir.sync_all());
+    name.map_err(ProjectError::file("write the directory", dir))
+}
+
+/// Runs `work` on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl AsyncFnOnce() -> Result<T, ProjectError> + Send + 'static,
+) -> Result<T, ProjectError> {
+    let runtime = tokio::runtime::Handle::current();
+    match tokio::task::spawn_blocking(move || runtime.block_on(work())).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => {
+                let message = error.to_string();
+                Err(DbError { message, ..Default::default() }.into())
+            }
+        },
+    }
+}

@@ -1,0 +1,23 @@
+//! One isolated database per project: an SQLite file, or a PostgreSQL schema.
+//!
+//! [`Projects`] keeps a registry of them in the service's main database. Nothing is opened that is
+//! not registered, no number is given twice, and a project that is behind is migrated before it is
+//! served.
+
+mod error;
+mod files;
+mod projects;
+mod schemas;
+mod targets;
+
+pub use crate::{
+    error::ProjectError,
+    projects::{OpenProject, Projects, Settings},
+};
+
+/// A place between two actions. Does nothing unless the feature `failpoints` is on and the fail point
+/// `projects::step` is set: `5*off->panic` dies at the sixth.
+fn checkpoint() {
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!("projects::step");
+}

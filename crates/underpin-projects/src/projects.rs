@@ -1,0 +1,392 @@
+//! The registry and what it stands for, kept in step.
+
+use std::{fmt::Write as _, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::{NaiveDateTime, TimeDelta};
+use moka::future::Cache;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use underpin::{Engine, Goal};
+use underpin_db::{DatabaseUrl, Db, PoolOptions};
+use underpin_migrations::{CODE, project};
+use underpin_models::{
+    project::NewProject,
+    registry::{ProjectState, RegisteredProject, RegistryRepository as _},
+};
+
+use crate::{ProjectError, checkpoint, files::blocking, targets::Targets};
+
+/// The longest name, in characters, that the original program's column holds.
+const LONGEST_NAME: usize = 255;
+/// Gates that all projects share: an archiving waits for the requests of a few others as well, and ten
+/// thousand projects need no ten thousand locks.
+const GATES: usize = 64;
+/// How long an archiving waits for the requests that are at work.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Who is not done after this time has died.
+const DEAD_AFTER: TimeDelta = TimeDelta::minutes(1);
+
+/// How projects are kept.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// SQLite: where the files are. Absolute, so that no change of the working directory matters.
+    pub data_dir: PathBuf,
+    /// Projects that are kept open at most. On SQLite each takes up to `3 × (pool.size + 1) + 1` file
+    /// descriptors. Default: 100.
+    pub max_open: u64,
+    /// How long a project stays open that nobody uses. Default: 5 min.
+    pub idle: Duration,
+    /// SQLite: the pools of each project. Default: two readers.
+    pub pool: PoolOptions,
+    /// Whether a project that is behind is migrated when it is opened; otherwise it is refused.
+    pub migrate: bool,
+    /// How it is migrated, and how long a second one who opens it waits for that.
+    pub migration: underpin::Options,
+}
+
+impl Settings {
+    /// The defaults, with the files in `data_dir`.
+    #[must_use]
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self {
+            data_dir,
+            max_open: 100,
+            idle: Duration::from_mins(5),
+            pool: PoolOptions { size: 2, ..PoolOptions::default() },
+            migrate: false,
+            migration: underpin::Options::default(),
+        }
+    }
+}
+
+/// Projects, each with a database of its own.
+#[derive(Clone)]
+pub struct Projects {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    main: Db,
+    targets: Targets,
+    settings: Settings,
+    /// Whose schema was found to be at head.
+    open: Cache<i32, Db>,
+    /// Held for reading while a project is used, for writing while it is put aside.
+    gates: Vec<Arc<RwLock<()>>>,
+}
+
+/// A project that is open. While somebody holds it, it is not archived.
+///
+/// Hold one at a time: an archiving that waits for this one lets nobody in who comes later, so that a
+/// second one might wait for the first.
+pub struct OpenProject {
+    db: Db,
+    _gate: OwnedRwLockReadGuard<()>,
+}
+
+impl Deref for OpenProject {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        &self.db
+    }
+}
+
+impl Projects {
+    /// Projects whose registry is in the database `main` at `url`, at the head of the set
+    /// `registry`.
+    #[must_use]
+    pub fn new(main: Db, url: &DatabaseUrl, settings: Settings) -> Self {
+        let targets = Targets::new(url, &main, &settings);
+        let open =
+            Cache::builder().max_capacity(settings.max_open).time_to_idle(settings.idle).build();
+        let gates = (0..GATES).map(|_| Arc::default()).collect();
+        Self { inner: Arc::new(Inner { main, targets, settings, open, gates }) }
+    }
+
+    /// Makes a project with a database of its own. When that fails, nothing is left of it.
+    pub async fn create(
+        &self,
+        new: NewProject,
+        now: NaiveDateTime,
+    ) -> Result<RegisteredProject, ProjectError> {
+        let length = new.name.chars().count();
+        if length == 0 || length > LONGEST_NAME {
+            return Err(ProjectError::Name { found: length, most: LONGEST_NAME });
+        }
+        self.to_the_end(move |inner| async move { inner.create(new, now).await }).await
+    }
+
+    /// Opens a project, and migrates it first when it is behind and may be migrated.
+    ///
+    /// Who opens it meanwhile waits for that. Opening creates nothing.
+    pub async fn open(&self, id: i32, now: NaiveDateTime) -> Result<OpenProject, ProjectError> {
+        let inner = &self.inner;
+        let gate = Arc::clone(inner.gate(id)).read_owned().await;
+        let project = inner.registered(id).await?;
+        if project.state != ProjectState::Ready {
+            return Err(project_state(&project, "ready"));
+        }
+        let load = inner.load(&project, now);
+        let db = inner.open.try_get_with(id, load).await.map_err(Arc::unwrap_or_clone)?;
+        Ok(OpenProject { db, _gate: gate })
+    }
+
+    /// What the registry says of a project, whatever its state.
+    pub async fn registered(&self, id: i32) -> Result<RegisteredProject, ProjectError> {
+        self.inner.registered(id).await
+    }
+
+    /// The first `limit` projects in one of `states` whose number is above `after`, by number.
+    pub async fn list(
+        &self,
+        states: Vec<ProjectState>,
+        after: i32,
+        limit: i64,
+    ) -> Result<Vec<RegisteredProject>, ProjectError> {
+        Ok(self.inner.main.registered_projects(states, after, limit).await?)
+    }
+
+    /// Puts the database of a project aside. It can be restored.
+    pub async fn archive(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
+        self.to_the_end(move |inner| async move { inner.archive(id, now).await }).await
+    }
+
+    /// Takes back [`Projects::archive`].
+    pub async fn restore(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
+        self.to_the_end(move |inner| async move { inner.restore(id, now).await }).await
+    }
+
+    /// Deletes an archived project for good. Its number is not given again.
+    pub async fn purge(&self, id: i32) -> Result<(), ProjectError> {
+        self.to_the_end(move |inner| async move { inner.purge(id).await }).await
+    }
+
+    /// Finishes or takes back what somebody began to create and died over, and says how many projects
+    /// those were.
+    pub async fn repair(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
+        self.to_the_end(move |inner| async move { inner.repair(now).await }).await
+    }
+
+    /// Projects that are open at the moment.
+    #[must_use]
+    pub fn open_count(&self) -> u64 {
+        self.inner.open.entry_count()
+    }
+
+    /// Runs `work` to its end, also when the caller is gone: half of it is worth nothing.
+    async fn to_the_end<T, F, W>(&self, work: W) -> Result<T, ProjectError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ProjectError>> + Send + 'static,
+        W: FnOnce(Arc<Inner>) -> F,
+    {
+        match tokio::spawn(work(Arc::clone(&self.inner))).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => {
+                    let message = error.to_string();
+                    Err(underpin_db::DbError { message, ..Default::default() }.into())
+                }
+            },
+        }
+    }
+}
+
+impl Inner {
+    fn gate(&self, id: i32) -> &Arc<RwLock<()>> {
+        &self.gates[id.unsigned_abs() as usize % GATES]
+    }
+
+    async fn registered(&self, id: i32) -> Result<RegisteredProject, ProjectError> {
+        self.main.registered_project(id).await?.ok_or(ProjectError::Unknown(id))
+    }
+
+    /// Registered first, so that whatever dies later is found; ready last.
+    async fn create(
+        &self,
+        new: NewProject,
+        now: NaiveDateTime,
+    ) -> Result<RegisteredProject, ProjectError> {
+        let name = new.name.clone();
+        let Some(project) = self.main.register_project(name.clone(), now).await? else {
+            return Err(ProjectError::NameTaken(name));
+        };
+        checkpoint();
+        let made = self.targets.make(project.id, &project.target, new, now).await;
+        if let Err(error) = made {
+            tracing::warn!(project = project.id, "project {} was not created: {error}", project.id);
+            self.undo(&project).await?;
+            return Err(error);
+        }
+        checkpoint();
+        self.finish(&project, now).await?;
+        self.registered(project.id).await
+    }
+
+    /// What is left of it goes first: while it is there, the registry knows of it.
+    async fn undo(&self, project: &RegisteredProject) -> Result<(), ProjectError> {
+        self.targets.abandon(&project.target).await?;
+        self.main.forget_project(project.id, vec![ProjectState::Creating]).await?;
+        Ok(())
+    }
+
+    async fn finish(
+        &self,
+        project: &RegisteredProject,
+        now: NaiveDateTime,
+    ) -> Result<(), ProjectError> {
+        let head = self.catalog().head().map(|head| head.version.to_string());
+        self.main.note_project_head(project.id, head.unwrap_or_default(), now).await?;
+        checkpoint();
+        let from = vec![ProjectState::Creating];
+        self.main.change_project_state(project.id, from, ProjectState::Ready, None, now).await?;
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        project: &RegisteredProject,
+        now: NaiveDateTime,
+    ) -> Result<Db, ProjectError> {
+        let id = project.id;
+        let head = self.bring_up_to_date(id, self.targets.url(&project.target)).await?;
+        if project.head.as_ref() != Some(&head) {
+            self.main.note_project_head(id, head, now).await?;
+        }
+        self.targets.open(&project.target).await
+    }
+
+    /// Gives the head that the schema is at then.
+    async fn bring_up_to_date(&self, id: i32, url: DatabaseUrl) -> Result<String, ProjectError> {
+        let (catalog, options) = (self.catalog(), self.settings.migration.clone());
+        let migrate = self.settings.migrate;
+        blocking(async move || {
+            let engine = Engine::new(catalog, CODE, &url, options);
+            let engine = engine.map_err(ProjectError::schema(id))?;
+            let status = engine.status().await.map_err(ProjectError::schema(id))?;
+            if !status.problems.is_empty() {
+                return Err(ProjectError::Schema { id, reason: lines(&status.problems) });
+            }
+            let mut head = status.applied_head;
+            if !status.pending.is_empty() {
+                if !migrate {
+                    let pending = status.pending.len();
+                    let command = format!("underpin --set project --database-url '{url}' upgrade");
+                    return Err(ProjectError::Behind { id, pending, command });
+                }
+                let report = engine.migrate(&Goal::Head).await;
+                head = report.map_err(ProjectError::schema(id))?.head;
+            }
+            Ok(head.map(|head| head.to_string()).unwrap_or_default())
+        })
+        .await
+    }
+
+    async fn archive(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
+        let _gate = self.close(id).await?;
+        let project = self.registered(id).await?;
+        let from = vec![ProjectState::Ready];
+        if !self.main.change_project_state(id, from, ProjectState::Archived, None, now).await? {
+            return Err(project_state(&project, "ready"));
+        }
+        checkpoint();
+        let result = self.targets.put_aside(id, &project.target).await;
+        if result.is_err() {
+            let from = vec![ProjectState::Archived];
+            self.main.change_project_state(id, from, ProjectState::Ready, None, now).await?;
+        }
+        result
+    }
+
+    async fn restore(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
+        let _gate = self.close(id).await?;
+        let project = self.registered(id).await?;
+        if project.state != ProjectState::Archived {
+            return Err(project_state(&project, "archived"));
+        }
+        self.targets.bring_back(&project.target).await?;
+        checkpoint();
+        let from = vec![ProjectState::Archived];
+        self.main.change_project_state(id, from, ProjectState::Ready, None, now).await?;
+        Ok(())
+    }
+
+    async fn purge(&self, id: i32) -> Result<(), ProjectError> {
+        let _gate = self.close(id).await?;
+        let project = self.registered(id).await?;
+        if project.state != ProjectState::Archived {
+            return Err(project_state(&project, "archived"));
+        }
+        self.targets.remove(&project.target).await?;
+        checkpoint();
+        self.main.forget_project(id, vec![ProjectState::Archived]).await?;
+        Ok(())
+    }
+
+    async fn repair(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
+        let mut repaired = 0;
+        let mut after = 0;
+        loop {
+            let page =
+                self.main.registered_projects(vec![ProjectState::Creating], after, 100).await?;
+            let Some(last) = page.last() else { return Ok(repaired) };
+            after = last.id;
+            for project in page.iter().filter(|one| now - one.updated_at > DEAD_AFTER) {
+                self.repair_one(project, now).await?;
+                repaired += 1;
+            }
+        }
+    }
+
+    /// A target appears under its name when it is done. One that holds another project was there
+    /// before, and is left alone.
+    async fn repair_one(
+        &self,
+        project: &RegisteredProject,
+        now: NaiveDateTime,
+    ) -> Result<(), ProjectError> {
+        let RegisteredProject { id, name, target, created_at, .. } = project;
+        let row = self.targets.row(*id, target).await?;
+        if row.is_some_and(|row| row.name == *name && row.created_at == *created_at) {
+            self.targets.abandon(target).await?;
+            self.finish(project, now).await?;
+            tracing::warn!(project = id, "project {id} was made and never announced: it is ready");
+        } else {
+            self.undo(project).await?;
+            tracing::warn!(project = id, "project {id} was never finished: it is forgotten");
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody here uses the project, lets nobody in, and closes its database.
+    async fn close(&self, id: i32) -> Result<OwnedRwLockWriteGuard<()>, ProjectError> {
+        let gate = Arc::clone(self.gate(id)).write_owned();
+        let gate = tokio::time::timeout(PATIENCE, gate).await;
+        let gate = gate.map_err(|_| ProjectError::InUse { id })?;
+        self.open.invalidate(&id).await;
+        // The cache lets go of what it held only when it tidies up.
+        self.open.run_pending_tasks().await;
+        Ok(gate)
+    }
+
+    fn catalog(&self) -> &'static underpin::Catalog {
+        project(match self.main {
+            Db::Sqlite { .. } => underpin::Dialect::Sqlite,
+            Db::Postgres { .. } => underpin::Dialect::Postgres,
+        })
+    }
+}
+
+fn project_state(project: &RegisteredProject, expected: &'static str) -> ProjectError {
+    ProjectError::State { id: project.id, state: project.state, expected }
+}
+
+fn lines(problems: &[underpin::Refusal]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let separator = if text.is_empty() { "" } else { "; " };
+        let _infallible = write!(text, "{separator}{problem}");
+    }
+    text
+}
