@@ -5,7 +5,7 @@ set dotenv-load
 # The database of docker-compose.yml, unless `DATABASE_URL` (or `.env`) names another.
 compose_url := "postgres://underpin:underpin@127.0.0.1:5433/underpin"
 export DATABASE_URL := env("DATABASE_URL", compose_url)
-# Which migrations: `bot` or `project`.
+# Which migrations: `bot`, `project` or `registry`.
 set_name := env("SET", "bot")
 compose := shell("docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose")
 underpin := "cargo run --quiet --package underpin-cli -- --set " + set_name

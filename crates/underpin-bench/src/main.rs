@@ -9,6 +9,7 @@ mod database;
 mod echo;
 mod events;
 mod load;
+mod projects;
 mod replies;
 mod report;
 mod repositories;
@@ -52,6 +53,13 @@ enum Command {
         #[arg(long, default_value_t = 2_000)]
         requests: usize,
     },
+    /// Making projects, against the plain client running the same statements, and opening one of many
+    Projects {
+        dialect: Dialect,
+        /// How many
+        #[arg(long, default_value_t = 1_000)]
+        projects: usize,
+    },
     /// Answers requests with so many bytes
     #[command(hide = true)]
     Echo { nats: String, subject: String, bytes: usize },
@@ -86,6 +94,7 @@ async fn main() -> anyhow::Result<()> {
             events::run(&with, events.unwrap_or(usual)).await
         }
         Command::Replies { with, requests } => replies::run(&with, requests).await,
+        Command::Projects { dialect, projects } => projects::run(dialect, projects).await,
         Command::Echo { nats, subject, bytes } => echo::run(&nats, subject, bytes).await,
         Command::Applier { nats, subject, file } => applier::run(&nats, subject, &file).await,
     }

@@ -45,6 +45,8 @@ pub(crate) enum Set {
     Bot,
     /// The project orchestrator
     Project,
+    /// Which projects there are
+    Registry,
 }
 
 /// The policies that a single command may loosen.
@@ -79,6 +81,7 @@ impl Context {
             (Some(folder), _) => Ok(folder.clone()),
             (None, Some(Set::Bot)) => Ok("migrations/bot".into()),
             (None, Some(Set::Project)) => Ok("migrations/project".into()),
+            (None, Some(Set::Registry)) => Ok("migrations/registry".into()),
             (None, None) => Err(no_migrations()),
         }
     }
@@ -88,6 +91,9 @@ impl Context {
             (Some(folder), _) => Ok(Cow::Owned(Catalog::read(folder, FOLDER_SET, dialect)?)),
             (None, Some(Set::Bot)) => Ok(Cow::Borrowed(underpin_migrations::bot(dialect))),
             (None, Some(Set::Project)) => Ok(Cow::Borrowed(underpin_migrations::project(dialect))),
+            (None, Some(Set::Registry)) => {
+                Ok(Cow::Borrowed(underpin_migrations::registry(dialect)))
+            }
             (None, None) => Err(no_migrations()),
         }
     }

@@ -17,7 +17,14 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("underpin-testkit", &["underpin-db"]),
     (
         "underpin-bench",
-        &["underpin", "underpin-db", "underpin-migrations", "underpin-models", "underpin-testkit"],
+        &[
+            "underpin",
+            "underpin-db",
+            "underpin-migrations",
+            "underpin-models",
+            "underpin-projects",
+            "underpin-testkit",
+        ],
     ),
 ];
 

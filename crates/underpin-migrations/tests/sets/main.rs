@@ -1,4 +1,4 @@
-//! The migrations of both sets on real databases, and on the files that the original programs
+//! The migrations of the sets on real databases, and on the files that the original programs
 //! wrote.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
@@ -13,7 +13,7 @@ mod wrong;
 use std::path::PathBuf;
 
 use underpin::{Catalog, Engine, Error, Goal, Options, Report, Schema};
-use underpin_migrations::{CODE, bot, project};
+use underpin_migrations::{CODE, bot, project, registry};
 use underpin_testkit::{Dialect, TestDb, block_on};
 
 /// The catalog of a set by its name.
@@ -21,6 +21,7 @@ fn set(name: &str, dialect: Dialect) -> &'static Catalog {
     match name {
         "bot" => bot(dialect),
         "project" => project(dialect),
+        "registry" => registry(dialect),
         other => panic!("no set `{other}`"),
     }
 }

@@ -25,7 +25,9 @@ fn each_migration_goes_up_down_and_up(
         let before = (schema(&db, set_name), db.dump());
         migrate(&db, set_name, &Goal::Up(1)).unwrap();
         let after = (schema(&db, set_name), db.dump());
-        assert_ne!(before.0, after.0, "{} changes the schema", migration.name);
+        // PostgreSQL follows SQLite in one, which has nothing to do there.
+        let follows = migration.name == "store_enums_as_text" && dialect == Dialect::Sqlite;
+        assert_eq!(before.0 == after.0, follows, "{} changes the schema", migration.name);
 
         migrate(&db, set_name, &Goal::Down(1)).unwrap();
         assert_eq!(before.0.differences(&schema(&db, set_name)), [], "{}", migration.name);
@@ -42,6 +44,8 @@ fn each_migration_goes_up_down_and_up(
 #[case::bot_postgres("bot", Dialect::Postgres)]
 #[case::project_sqlite("project", Dialect::Sqlite)]
 #[case::project_postgres("project", Dialect::Postgres)]
+#[case::registry_sqlite("registry", Dialect::Sqlite)]
+#[case::registry_postgres("registry", Dialect::Postgres)]
 fn base_leaves_nothing_behind(#[case] set_name: &str, #[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     migrate(&db, set_name, &Goal::Head).unwrap();
@@ -60,6 +64,8 @@ fn base_leaves_nothing_behind(#[case] set_name: &str, #[case] dialect: Dialect) 
 #[case::bot_postgres("bot", Dialect::Postgres)]
 #[case::project_sqlite("project", Dialect::Sqlite)]
 #[case::project_postgres("project", Dialect::Postgres)]
+#[case::registry_sqlite("registry", Dialect::Sqlite)]
+#[case::registry_postgres("registry", Dialect::Postgres)]
 fn one_transaction_builds_what_many_build(#[case] set_name: &str, #[case] dialect: Dialect) {
     let (at_once, by_steps) = (TestDb::new(dialect), TestDb::new(dialect));
 

@@ -12,7 +12,7 @@ use underpin_testkit::{Dialect, block_on};
 use crate::{Ground, named, now};
 
 const PROJECTS: i32 = 100;
-const ROWS: i32 = 12;
+const ROWS: i32 = 4;
 
 /// Something that is told apart: row `number` of project `id`.
 fn row(id: i32, number: i32) -> NewProject {
