@@ -22,6 +22,8 @@ use crate::{database::NOW, report};
 
 /// Projects of a turn of each side.
 const TURN: usize = 50;
+/// The schema that the script is written for.
+const PLAIN: &str = "plain_project";
 /// Projects that are kept open when not all of them are.
 const FEW_OPEN: u64 = 100;
 
@@ -38,7 +40,11 @@ impl Ground {
         let code = underpin_migrations::CODE;
         let url = on.database_url();
         let project = underpin_migrations::project(dialect);
-        let script = Engine::new(project, code, &url, Options::default())?;
+        if dialect == Dialect::Postgres {
+            on.batch(&format!("CREATE SCHEMA {PLAIN}"));
+        }
+        let empty = url.in_schema(PLAIN);
+        let script = Engine::new(project, code, &empty, Options::default())?;
         let script = script.script(&Goal::Head).await?;
         let registry = underpin_migrations::registry(dialect);
         Engine::new(registry, code, &url, Options::default())?.migrate(&Goal::Head).await?;
@@ -57,7 +63,7 @@ impl Ground {
     /// One process per project.
     fn plain(&self, number: usize) -> anyhow::Result<()> {
         let mut command;
-        let mut script = String::new();
+        let mut script = self.script.clone();
         match self.on.dialect() {
             Dialect::Sqlite => {
                 command = Command::new("sqlite3");
@@ -66,13 +72,14 @@ impl Ground {
             Dialect::Postgres => {
                 command = Command::new(psql());
                 command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.on.url()]);
-                command.env("PGOPTIONS", format!("-c search_path=plain_{number}"));
-                script = format!("CREATE SCHEMA plain_{number};\n");
+                let schema = format!("{PLAIN}_{number}");
+                command.env("PGOPTIONS", format!("-c search_path={schema}"));
+                script = format!("CREATE SCHEMA {schema};\n{}", script.replace(PLAIN, &schema));
             }
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let mut input = child.stdin.take().context("there is a standard input")?;
-        input.write_all((script + &self.script).as_bytes())?;
+        input.write_all(script.as_bytes())?;
         drop(input);
         ensure!(child.wait()?.success(), "the plain client failed");
         Ok(())
