@@ -25,7 +25,7 @@ pub struct UnknownName {
 
 /// An enum whose names are stored in upper case, as the original program did.
 macro_rules! db_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal $wire:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, AsExpression, FromSqlRow)]
         #[diesel(sql_type = Text)]
@@ -39,6 +39,24 @@ macro_rules! db_enum {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The name as callers see it: in lower case.
+            #[must_use]
+            pub fn wire(self) -> &'static str {
+                match self { $(Self::$variant => $wire,)* }
+            }
+
+            /// Reads the name that callers give.
+            pub fn from_wire(text: &str) -> Result<Self, UnknownName> {
+                match text {
+                    $($wire => Ok(Self::$variant),)*
+                    _ => Err(UnknownName {
+                        kind: stringify!($name),
+                        found: text.to_owned(),
+                        expected: [$($wire),*].join(", "),
+                    }),
+                }
             }
         }
 
@@ -96,13 +114,13 @@ db_enum! {
     /// Which part of the work is being done.
     Phase {
         /// Breaks the work into tasks.
-        Planner = "PLANNER",
+        Planner = "PLANNER" "planner",
         /// Chooses how it is built.
-        Architect = "ARCHITECT",
+        Architect = "ARCHITECT" "architect",
         /// Waits for people.
-        ReviewApproval = "REVIEW_APPROVAL",
+        ReviewApproval = "REVIEW_APPROVAL" "review_approval",
         /// Builds it.
-        Coder = "CODER",
+        Coder = "CODER" "coder",
     }
 }
 
@@ -110,19 +128,19 @@ db_enum! {
     /// How far a task came.
     TaskStatus {
         /// Nobody has begun.
-        Pending = "PENDING",
+        Pending = "PENDING" "pending",
         /// Somebody is at it.
-        InProgress = "IN_PROGRESS",
+        InProgress = "IN_PROGRESS" "in_progress",
         /// People are asked.
-        AwaitingApproval = "AWAITING_APPROVAL",
+        AwaitingApproval = "AWAITING_APPROVAL" "awaiting_approval",
         /// People said yes; it may run.
-        Approved = "APPROVED",
+        Approved = "APPROVED" "approved",
         /// People said no.
-        Rejected = "REJECTED",
+        Rejected = "REJECTED" "rejected",
         /// Done.
-        Completed = "COMPLETED",
+        Completed = "COMPLETED" "completed",
         /// Given up.
-        Cancelled = "CANCELLED",
+        Cancelled = "CANCELLED" "cancelled",
     }
 }
 
@@ -130,15 +148,15 @@ db_enum! {
     /// How far a change request came.
     ChangeRequestStatus {
         /// Being written.
-        Draft = "DRAFT",
+        Draft = "DRAFT" "draft",
         /// People are asked.
-        Submitted = "SUBMITTED",
+        Submitted = "SUBMITTED" "submitted",
         /// People said yes.
-        Approved = "APPROVED",
+        Approved = "APPROVED" "approved",
         /// People said no.
-        Rejected = "REJECTED",
+        Rejected = "REJECTED" "rejected",
         /// Done.
-        Implemented = "IMPLEMENTED",
+        Implemented = "IMPLEMENTED" "implemented",
     }
 }
 
@@ -146,21 +164,21 @@ db_enum! {
     /// What kind of file an artifact is.
     ArtifactType {
         /// A specification.
-        Spec = "SPEC",
+        Spec = "SPEC" "spec",
         /// A plan.
-        Plan = "PLAN",
+        Plan = "PLAN" "plan",
         /// An architecture.
-        Architecture = "ARCHITECTURE",
+        Architecture = "ARCHITECTURE" "architecture",
         /// A record of a decision.
-        Adr = "ADR",
+        Adr = "ADR" "adr",
         /// What an engine said.
-        Transcript = "TRANSCRIPT",
+        Transcript = "TRANSCRIPT" "transcript",
         /// A change to code.
-        Diff = "DIFF",
+        Diff = "DIFF" "diff",
         /// A log.
-        Log = "LOG",
+        Log = "LOG" "log",
         /// Anything else.
-        Other = "OTHER",
+        Other = "OTHER" "other",
     }
 }
 
@@ -168,14 +186,14 @@ db_enum! {
     /// How a run ended, or that it has not.
     RunStatus {
         /// It has not ended.
-        Running = "RUNNING",
+        Running = "RUNNING" "running",
         /// Every gate was passed.
-        Success = "SUCCESS",
+        Success = "SUCCESS" "success",
         /// It failed.
-        Failure = "FAILURE",
+        Failure = "FAILURE" "failure",
         /// It took too long.
-        Timeout = "TIMEOUT",
+        Timeout = "TIMEOUT" "timeout",
         /// Somebody stopped it.
-        Cancelled = "CANCELLED",
+        Cancelled = "CANCELLED" "cancelled",
     }
 }
