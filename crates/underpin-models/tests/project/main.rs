@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod artifacts;
+mod events;
+mod isolation;
 mod machines;
 mod projects;
+mod requests;
+mod reshape;
 mod runs;
 mod tasks;
+mod versions;
 
 use chrono::{DateTime, NaiveDateTime};
 use serde_json::{Map, Value};
