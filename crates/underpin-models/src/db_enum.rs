@@ -12,9 +12,10 @@ pub struct UnknownName {
     pub expected: String,
 }
 
-/// Declares an enum whose names are stored in upper case, as the original program did.
+/// Declares an enum by the names that are stored, in upper case as the original program did, and those
+/// that callers see.
 macro_rules! db_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal $wire:literal,)* }) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash,
@@ -31,6 +32,24 @@ macro_rules! db_enum {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The name as callers see it: in lower case.
+            #[must_use]
+            pub fn wire(self) -> &'static str {
+                match self { $(Self::$variant => $wire,)* }
+            }
+
+            /// Reads the name that callers give.
+            pub fn from_wire(text: &str) -> Result<Self, $crate::UnknownName> {
+                match text {
+                    $($wire => Ok(Self::$variant),)*
+                    _ => Err($crate::UnknownName {
+                        kind: stringify!($name),
+                        found: text.to_owned(),
+                        expected: [$($wire),*].join(", "),
+                    }),
+                }
             }
         }
 

@@ -3,7 +3,7 @@
 use diesel::{
     QueryResult,
     backend::Backend,
-    query_builder::{AstPass, QueryFragment, QueryId},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
 };
 
 /// What can be kept prepared.
@@ -38,4 +38,8 @@ impl<S> QueryId for Prepared<S> {
     // The connection compares texts.
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<S: Query> Query for Prepared<S> {
+    type SqlType = S::SqlType;
 }

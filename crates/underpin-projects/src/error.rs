@@ -19,7 +19,7 @@ pub enum ProjectError {
     #[error("expected a name of 1 to {most} characters, found {found}")]
     Name { found: usize, most: usize },
     /// It is in a state in which this cannot be done.
-    #[error("project {id} is {}: expected one that is {expected}", .state.as_str().to_lowercase())]
+    #[error("project {id} is {}: expected one that is {expected}", .state.wire())]
     State { id: i32, state: ProjectState, expected: &'static str },
     /// Its schema is behind, and nobody asked to migrate it.
     #[error("the schema of project {id} is behind by {pending} migrations: run `{command}`")]

@@ -58,7 +58,6 @@ impl Files {
     ) -> Result<(), ProjectError> {
         let template = self.template.get_or_try_init(|| self.make_template()).await?.clone();
         let (path, creating) = (self.path(target), self.creating(target));
-        let target = target.to_owned();
         blocking(async move || {
             fs::copy(&template, &creating).map_err(ProjectError::file("write", &creating))?;
             checkpoint();
@@ -69,7 +68,7 @@ impl Files {
             // Until it is done the file is worth nothing, and then all of it is made durable at once.
             conn.batch_execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
                 .map_err(DbError::from)?;
-            (&mut SqliteConn::new(conn)).create_project(id, new, target, now).await?;
+            (&mut SqliteConn::new(conn)).create_project(id, new, now).await?;
             checkpoint();
             let file = fs::File::open(&creating).and_then(|file| file.sync_all());
             file.map_err(ProjectError::file("write", &creating))?;

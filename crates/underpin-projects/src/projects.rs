@@ -104,6 +104,8 @@ impl Projects {
     }
 
     /// Makes a project with a database of its own. When that fails, nothing is left of it.
+    ///
+    /// Its `db_path` is the target that it gets, whatever `new` says.
     pub async fn create(
         &self,
         new: NewProject,
@@ -213,6 +215,7 @@ impl Inner {
             return Err(ProjectError::NameTaken(name));
         };
         checkpoint();
+        let new = NewProject { db_path: project.target.clone(), ..new };
         let made = self.targets.make(project.id, &project.target, new, now).await;
         if let Err(error) = made {
             tracing::warn!(project = project.id, "project {} was not created: {error}", project.id);

@@ -50,7 +50,7 @@ impl Schemas {
         })
         .await?;
         checkpoint();
-        self.open(&creating).create_project(id, new, target.to_owned(), now).await?;
+        self.open(&creating).create_project(id, new, now).await?;
         checkpoint();
         self.run(&format!("ALTER SCHEMA {creating} RENAME TO {target}")).await
     }

@@ -1,9 +1,12 @@
 //! `events`.
 
 use chrono::NaiveDateTime;
-use diesel::prelude::*;
+use diesel::{dsl::min, prelude::*};
+use diesel_async::RunQueryDsl;
+use underpin_db::Rows;
 
 use super::schema::events;
+use crate::repository::repository;
 
 /// Something that happened in a project.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
@@ -22,4 +25,45 @@ pub struct Event {
     pub data: String,
     /// UTC.
     pub created_at: NaiveDateTime,
+}
+
+repository! {
+    /// What happened in a project. Every operation that changes something records it, in its own
+    /// transaction.
+    pub trait EventRepository {
+        /// The events after `number`, oldest first; from 0 all that are kept. A limit below 0 is 0.
+        read(Rows::at_most(limit)) fn events_after(
+            conn,
+            project_id: i32,
+            number: i64,
+            limit: i64,
+        ) -> Vec<Event> {
+            let query = events::table
+                .filter(events::project_id.eq(project_id))
+                .filter(events::number.gt(number))
+                .order(events::number)
+                .limit(limit.max(0))
+                .select(Event::as_select());
+            Ok(query.load(conn).await?)
+        }
+
+        /// Deletes the events from before `before`, and says how many. What is kept has no gaps:
+        /// where the clock went back, an older event stays as long as one before it does.
+        transaction fn delete_events_before(
+            conn,
+            project_id: i32,
+            before: NaiveDateTime,
+        ) -> usize {
+            let kept: Option<i64> = events::table
+                .filter(events::project_id.eq(project_id))
+                .filter(events::created_at.ge(before))
+                .select(min(events::number))
+                .first(conn)
+                .await?;
+            let old = events::table
+                .filter(events::project_id.eq(project_id))
+                .filter(events::number.lt(kept.unwrap_or(i64::MAX)));
+            Ok(diesel::delete(old).execute(conn).await?)
+        }
+    }
 }

@@ -6,13 +6,13 @@ db_enum! {
     /// Which part of the work is being done.
     Phase {
         /// Breaks the work into tasks.
-        Planner = "PLANNER",
+        Planner = "PLANNER" "planner",
         /// Chooses how it is built.
-        Architect = "ARCHITECT",
+        Architect = "ARCHITECT" "architect",
         /// Waits for people.
-        ReviewApproval = "REVIEW_APPROVAL",
+        ReviewApproval = "REVIEW_APPROVAL" "review_approval",
         /// Builds it.
-        Coder = "CODER",
+        Coder = "CODER" "coder",
     }
 }
 
@@ -20,19 +20,19 @@ db_enum! {
     /// How far a task came.
     TaskStatus {
         /// Nobody has begun.
-        Pending = "PENDING",
+        Pending = "PENDING" "pending",
         /// Somebody is at it.
-        InProgress = "IN_PROGRESS",
+        InProgress = "IN_PROGRESS" "in_progress",
         /// People are asked.
-        AwaitingApproval = "AWAITING_APPROVAL",
+        AwaitingApproval = "AWAITING_APPROVAL" "awaiting_approval",
         /// People said yes; it may run.
-        Approved = "APPROVED",
+        Approved = "APPROVED" "approved",
         /// People said no.
-        Rejected = "REJECTED",
+        Rejected = "REJECTED" "rejected",
         /// Done.
-        Completed = "COMPLETED",
+        Completed = "COMPLETED" "completed",
         /// Given up.
-        Cancelled = "CANCELLED",
+        Cancelled = "CANCELLED" "cancelled",
     }
 }
 
@@ -40,15 +40,15 @@ db_enum! {
     /// How far a change request came.
     ChangeRequestStatus {
         /// Being written.
-        Draft = "DRAFT",
+        Draft = "DRAFT" "draft",
         /// People are asked.
-        Submitted = "SUBMITTED",
+        Submitted = "SUBMITTED" "submitted",
         /// People said yes.
-        Approved = "APPROVED",
+        Approved = "APPROVED" "approved",
         /// People said no.
-        Rejected = "REJECTED",
+        Rejected = "REJECTED" "rejected",
         /// Done.
-        Implemented = "IMPLEMENTED",
+        Implemented = "IMPLEMENTED" "implemented",
     }
 }
 
@@ -56,21 +56,21 @@ db_enum! {
     /// What kind of file an artifact is.
     ArtifactType {
         /// A specification.
-        Spec = "SPEC",
+        Spec = "SPEC" "spec",
         /// A plan.
-        Plan = "PLAN",
+        Plan = "PLAN" "plan",
         /// An architecture.
-        Architecture = "ARCHITECTURE",
+        Architecture = "ARCHITECTURE" "architecture",
         /// A record of a decision.
-        Adr = "ADR",
+        Adr = "ADR" "adr",
         /// What an engine said.
-        Transcript = "TRANSCRIPT",
+        Transcript = "TRANSCRIPT" "transcript",
         /// A change to code.
-        Diff = "DIFF",
+        Diff = "DIFF" "diff",
         /// A log.
-        Log = "LOG",
+        Log = "LOG" "log",
         /// Anything else.
-        Other = "OTHER",
+        Other = "OTHER" "other",
     }
 }
 
@@ -78,14 +78,14 @@ db_enum! {
     /// How a run ended, or that it has not.
     RunStatus {
         /// It has not ended.
-        Running = "RUNNING",
+        Running = "RUNNING" "running",
         /// Every gate was passed.
-        Success = "SUCCESS",
+        Success = "SUCCESS" "success",
         /// It failed.
-        Failure = "FAILURE",
+        Failure = "FAILURE" "failure",
         /// It took too long.
-        Timeout = "TIMEOUT",
+        Timeout = "TIMEOUT" "timeout",
         /// Somebody stopped it.
-        Cancelled = "CANCELLED",
+        Cancelled = "CANCELLED" "cancelled",
     }
 }

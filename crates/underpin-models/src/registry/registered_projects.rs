@@ -12,13 +12,13 @@ db_enum! {
     /// What may be done with a project.
     ProjectState {
         /// Its database is being made, or was when somebody died.
-        Creating = "CREATING",
+        Creating = "CREATING" "creating",
         /// It may be opened.
-        Ready = "READY",
+        Ready = "READY" "ready",
         /// Its database was put aside.
-        Archived = "ARCHIVED",
+        Archived = "ARCHIVED" "archived",
         /// Its database could not be made or migrated.
-        Failed = "FAILED",
+        Failed = "FAILED" "failed",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
+use underpin_db::ConnectOptions;
 use underpin_models::registry::ProjectState;
 use underpin_projects::ProjectError;
 use underpin_testkit::{Dialect, block_on};
@@ -106,9 +107,7 @@ fn a_file_that_is_in_use_stays_where_it_is() {
         let projects = ground.projects().await;
         projects.create(named("one"), now()).await.unwrap();
         drop(projects.open(1, now()).await.unwrap());
-        let url: underpin_db::DatabaseUrl =
-            format!("sqlite:{}", ground.data_dir().join("project_1.db").display()).parse().unwrap();
-        let mut theirs = url.connect(&underpin_db::ConnectOptions::default()).await.unwrap();
+        let mut theirs = ground.url(1).connect(&ConnectOptions::default()).await.unwrap();
         theirs.batch("BEGIN; UPDATE projects SET description = 'theirs'").await.unwrap();
 
         assert_eq!(projects.archive(1, now()).await, Err(ProjectError::InUse { id: 1 }));

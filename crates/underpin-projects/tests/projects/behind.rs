@@ -2,27 +2,17 @@
 
 use rstest::rstest;
 use underpin::{Engine, Goal, Options};
-use underpin_db::DatabaseUrl;
+use underpin_db::ConnectOptions;
 use underpin_migrations::{CODE, project};
 use underpin_projects::{ProjectError, Settings};
 use underpin_testkit::{Dialect, block_on};
 
 use crate::{Ground, named, now};
 
-fn url(ground: &Ground) -> DatabaseUrl {
-    match ground.dialect() {
-        Dialect::Sqlite => {
-            let file = ground.data_dir().join("project_1.db");
-            format!("sqlite:{}", file.display()).parse().unwrap()
-        }
-        Dialect::Postgres => ground.main.database_url().in_schema("project_1"),
-    }
-}
-
 /// One project, one migration behind.
 async fn behind(ground: &Ground) {
     ground.projects().await.create(named("one"), now()).await.unwrap();
-    let url = url(ground);
+    let url = ground.url(1);
     let engine = Engine::new(project(ground.dialect()), CODE, &url, Options::default()).unwrap();
     engine.migrate(&Goal::Down(1)).await.unwrap();
 }
@@ -48,7 +38,7 @@ fn it_is_refused_with_the_command_to_run(#[case] dialect: Dialect) {
 
         let error = projects.open(1, now()).await.err().unwrap();
 
-        let url = url(&ground);
+        let url = ground.url(1);
         let command = format!("underpin --set project --database-url '{url}' upgrade");
         assert_eq!(error, ProjectError::Behind { id: 1, pending: 1, command: command.clone() });
         assert!(error.to_string().contains(&command));
@@ -89,8 +79,8 @@ fn one_that_is_newer_than_the_program_is_refused(#[case] dialect: Dialect) {
     let ground = Ground::new(dialect);
     block_on(async || {
         ground.projects().await.create(named("one"), now()).await.unwrap();
-        let url = url(&ground);
-        let mut conn = url.connect(&underpin_db::ConnectOptions::default()).await.unwrap();
+        let url = ground.url(1);
+        let mut conn = url.connect(&ConnectOptions::default()).await.unwrap();
         let version = "INSERT INTO __diesel_schema_migrations (version) VALUES ('20991231000000')";
         conn.batch(version).await.unwrap();
 

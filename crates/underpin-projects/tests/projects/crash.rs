@@ -4,7 +4,9 @@ use std::process::Command;
 
 use chrono::TimeDelta;
 use rstest::rstest;
+use underpin_db::{DatabaseUrl, Db, PoolOptions};
 use underpin_models::registry::ProjectState;
+use underpin_projects::{Projects, Settings};
 use underpin_testkit::{Dialect, block_on};
 
 use crate::{Ground, named, now};
@@ -35,12 +37,12 @@ fn child() {
     std::panic::set_hook(Box::new(|_| std::process::abort()));
     let _scenario = fail::FailScenario::setup();
     let variable = |name| std::env::var(name).unwrap();
-    let url: underpin_db::DatabaseUrl = variable(URL).parse().unwrap();
+    let url: DatabaseUrl = variable(URL).parse().unwrap();
     let work = variable(WORK);
     block_on(async || {
-        let main = underpin_db::Db::connect(&url, &Default::default()).await.unwrap();
-        let settings = underpin_projects::Settings::new(variable(DATA_DIR).into());
-        let projects = underpin_projects::Projects::new(main, &url, settings);
+        let main = Db::connect(&url, &PoolOptions::default()).await.unwrap();
+        let settings = Settings::new(variable(DATA_DIR).into());
+        let projects = Projects::new(main, &url, settings);
         match work.as_str() {
             "Create" => projects.create(named("new"), now()).await.map(drop),
             "Archive" => projects.archive(1, now()).await,

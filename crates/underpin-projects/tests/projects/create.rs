@@ -19,6 +19,7 @@ fn a_project_is_made_at_head_and_found_again(#[case] dialect: Dialect) {
             description: Some("long".to_owned()),
             root_path: Some("/srv/c".to_owned()),
             default_engine: Some("copilot_cli".to_owned()),
+            db_path: "wherever it says".to_owned(),
         };
 
         let made = projects.create(new, now()).await.unwrap();
@@ -185,7 +186,7 @@ fn what_is_in_the_way_stays(#[case] dialect: Dialect) {
     match dialect {
         Dialect::Sqlite => assert_eq!(std::fs::read(theirs).unwrap(), b"theirs"),
         Dialect::Postgres => {
-            assert_eq!(ground.main.texts("SELECT id FROM project_1.theirs").len(), 0)
+            assert!(ground.main.texts("SELECT id FROM project_1.theirs").is_empty());
         }
     }
     assert_eq!(ground.targets(), ["project_1", "project_2"]);

@@ -20,14 +20,14 @@ fn row(id: i32, number: i32) -> NewProject {
 }
 
 async fn write(db: &Db, id: i32, number: i32) -> Result<(), DbError> {
-    db.create_project(1_000 + number, row(id, number), String::new(), now()).await
+    db.create_project(1_000 + number, row(id, number), now()).await.map(drop)
 }
 
 /// Writes and then fails, or is forgotten in the middle: nothing of it is to be seen.
 async fn waste(db: &Db, id: i32, number: i32) {
     let wasted = db.transaction(move |conn| {
         async move {
-            conn.create_project(9_000, row(id, -1), String::new(), now()).await?;
+            conn.create_project(9_000, row(id, -1), now()).await?;
             if number % 2 == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

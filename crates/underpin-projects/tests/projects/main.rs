@@ -12,11 +12,11 @@ use std::path::PathBuf;
 
 use chrono::{NaiveDate, NaiveDateTime};
 use underpin::{Engine, Goal, Options};
-use underpin_db::{Db, PoolOptions};
+use underpin_db::{ConnectOptions, DatabaseUrl, Db, PoolOptions};
 use underpin_migrations::{CODE, registry};
 use underpin_models::project::NewProject;
 use underpin_projects::{Projects, Settings};
-use underpin_testkit::{Dialect, TestDb};
+use underpin_testkit::{Dialect, TestDb, block_on};
 
 /// When everything happens, in UTC.
 fn now() -> NaiveDateTime {
@@ -92,23 +92,21 @@ impl Ground {
         }
     }
 
+    /// The database of project `id`, for anybody.
+    fn url(&self, id: i32) -> DatabaseUrl {
+        let target = format!("project_{id}");
+        match self.dialect() {
+            Dialect::Sqlite => DatabaseUrl::file(&self.data_dir().join(target + ".db")),
+            Dialect::Postgres => self.main.database_url().in_schema(&target),
+        }
+    }
+
     /// The first column of what `query` finds in the database of project `id`.
     fn texts(&self, id: i32, query: &str) -> Vec<String> {
-        match self.dialect() {
-            Dialect::Sqlite => {
-                let url = format!("sqlite:{}/project_{id}.db", self.data_dir().display());
-                underpin_testkit::block_on(async || {
-                    let url: underpin_db::DatabaseUrl = url.parse().unwrap();
-                    let mut conn = url.connect(&Default::default()).await.unwrap();
-                    conn.texts(query).await.unwrap()
-                })
-            }
-            Dialect::Postgres => underpin_testkit::block_on(async || {
-                let url = self.main.database_url().in_schema(&format!("project_{id}"));
-                let mut conn = url.connect(&Default::default()).await.unwrap();
-                conn.texts(query).await.unwrap()
-            }),
-        }
+        block_on(async || {
+            let mut conn = self.url(id).connect(&ConnectOptions::default()).await.unwrap();
+            conn.texts(query).await.unwrap()
+        })
     }
 
     /// Rows of the registry: number, name and state.
