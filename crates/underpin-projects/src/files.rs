@@ -66,7 +66,8 @@ impl Files {
                 return Ok(());
             };
             // Until it is done the file is worth nothing, and then all of it is made durable at once.
-            conn.batch_execute("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+            // The journal mode stays in the file: who opens it first need not change it.
+            conn.batch_execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL")
                 .map_err(DbError::from)?;
             (&mut SqliteConn::new(conn)).create_project(id, new, now).await?;
             checkpoint();

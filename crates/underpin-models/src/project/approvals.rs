@@ -91,7 +91,7 @@ repository! {
 
         /// Answers to a task, or to all of the project, newest first. Refused when the page is to
         /// begin after one that is not there.
-        read(Rows::at_most(page.limit)) fn approvals(
+        read(Rows::Many) fn approvals(
             conn,
             project_id: i32,
             task_id: Option<i32>,

@@ -173,7 +173,7 @@ repository! {
         }
 
         /// Artifacts, newest first. Refused when the page is to begin after one that is not there.
-        read(Rows::at_most(page.limit)) fn artifacts(
+        read(Rows::Many) fn artifacts(
             conn,
             project_id: i32,
             filter: ArtifactFilter,

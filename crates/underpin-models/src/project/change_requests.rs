@@ -171,7 +171,7 @@ repository! {
 
         /// Change requests, newest first. Refused when the page is to begin after one that is not
         /// there.
-        read(Rows::at_most(page.limit)) fn change_requests(
+        read(Rows::Many) fn change_requests(
             conn,
             project_id: i32,
             filter: ChangeRequestFilter,

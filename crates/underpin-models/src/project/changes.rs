@@ -9,7 +9,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use serde_json::{Map, Value};
-use underpin_db::{DbError, PgConn, SqliteConn};
+use underpin_db::{DbError, PgConn, Rows, SqliteConn};
 
 use super::{
     Event, Project, Run, RunStatus, Task, TaskStatus, TaskVersion,
@@ -118,7 +118,7 @@ repository! {
         }
 
         /// A task of the project.
-        write fn task_in(conn, project_id: i32, id: i32) -> Result<Task, Refusal> {
+        read(Rows::Few) fn task_in(conn, project_id: i32, id: i32) -> Result<Task, Refusal> {
             let query = tasks::table
                 .find(id)
                 .filter(tasks::project_id.eq(project_id))
@@ -127,7 +127,7 @@ repository! {
         }
 
         /// A run of the project.
-        write fn run_in(conn, project_id: i32, id: i32) -> Result<Run, Refusal> {
+        read(Rows::Few) fn run_in(conn, project_id: i32, id: i32) -> Result<Run, Refusal> {
             let query = runs::table
                 .inner_join(tasks::table)
                 .filter(runs::id.eq(id))
@@ -137,7 +137,7 @@ repository! {
         }
 
         /// Refuses while a run of the task is open.
-        write fn no_open_run(conn, task_id: i32) -> Result<(), Refusal> {
+        read(Rows::Few) fn no_open_run(conn, task_id: i32) -> Result<(), Refusal> {
             let query = runs::table
                 .filter(runs::task_id.eq(task_id))
                 .filter(runs::status.eq(RunStatus::Running))
@@ -150,7 +150,7 @@ repository! {
         }
 
         /// The newest version of a task; an old task may have none.
-        write fn newest_version(conn, task_id: i32) -> Option<TaskVersion> {
+        read(Rows::Few) fn newest_version(conn, task_id: i32) -> Option<TaskVersion> {
             let query = task_versions::table
                 .filter(task_versions::task_id.eq(task_id))
                 .order(task_versions::version_num.desc())
@@ -159,7 +159,7 @@ repository! {
         }
 
         /// Which tasks of the project wait for which.
-        write fn dependency_graph(conn, project_id: i32) -> Graph {
+        read(Rows::Many) fn dependency_graph(conn, project_id: i32) -> Graph {
             let newer = diesel::alias!(task_versions as newer);
             let is_old = exists(
                 newer

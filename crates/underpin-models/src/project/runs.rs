@@ -203,7 +203,7 @@ repository! {
         }
 
         /// Runs, newest first. Refused when the page is to begin after one that is not there.
-        read(Rows::at_most(page.limit)) fn runs(
+        read(Rows::Many) fn runs(
             conn,
             project_id: i32,
             filter: RunFilter,

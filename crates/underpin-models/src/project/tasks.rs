@@ -150,7 +150,7 @@ repository! {
 
         /// Tasks, the most urgent first, then the oldest. Refused when the page is to begin after a
         /// task that is not there.
-        read(Rows::at_most(page.limit)) fn tasks(
+        read(Rows::Many) fn tasks(
             conn,
             project_id: i32,
             filter: TaskFilter,

@@ -8,7 +8,7 @@ use underpin_models::project::{
     Page, RunRepository as _, TaskRepository as _,
 };
 
-use crate::{P, Rig, approved, at, events, newest, no, on_head, some, task, told};
+use crate::{P, Rig, approved, at, events, newest, no, on_head, rows, some, task, told};
 
 fn new(task_id: Option<i32>, run_id: Option<i32>) -> NewArtifact {
     NewArtifact {
@@ -63,7 +63,7 @@ fn an_artifact_is_made_stored_and_deleted(#[case] dialect: Dialect) {
         });
         assert_eq!(Value::from(told[0].2.clone()), data);
 
-        let dump = on.dump();
+        let dump = rows(on);
         let gone = no(Kind::Artifact, made.id);
         assert_eq!(gone.to_string(), format!("Artifact {} not found", made.id));
         assert_eq!(db.delete_artifact(P, made.id, at(4)).await.unwrap().unwrap_err(), gone);
@@ -72,7 +72,7 @@ fn an_artifact_is_made_stored_and_deleted(#[case] dialect: Dialect) {
         let create = async |new| db.create_artifact(P, new, at(2)).await.unwrap().unwrap_err();
         assert_eq!(create(new(Some(99), None)).await, no(Kind::Task, 99));
         assert_eq!(create(new(None, Some(99))).await, no(Kind::Run, 99));
-        assert_eq!(on.dump(), dump);
+        assert_eq!(rows(on), dump);
     });
 }
 

@@ -7,7 +7,7 @@ use underpin_models::project::{
     RunRepository as _, TaskFilter, TaskRepository as _, TaskUpdate,
 };
 
-use crate::{P, Rig, approved, at, create_project, new_task, newest, on_head, task, told};
+use crate::{P, Rig, approved, at, create_project, new_task, newest, on_head, rows, task, told};
 
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
@@ -73,7 +73,7 @@ fn what_cannot_be_told_does_not_happen(#[case] dialect: Dialect) {
                 "ALTER TABLE events ADD CONSTRAINT refuse CHECK (event_type = 'task_updated') NOT VALID"
             }
         });
-        let before = on.dump();
+        let before = rows(on);
 
         db.create_task(P, new_task("two", &[]), at(1)).await.unwrap_err();
         db.approve_task(P, id, "ann".to_owned(), None, at(1)).await.unwrap_err();
@@ -82,7 +82,7 @@ fn what_cannot_be_told_does_not_happen(#[case] dialect: Dialect) {
         let update = TaskUpdate { title: Some("new".to_owned()), status, ..TaskUpdate::default() };
         db.update_task(P, id, update, at(1)).await.unwrap_err();
 
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
     });
 }
 

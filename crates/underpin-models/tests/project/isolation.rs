@@ -11,7 +11,7 @@ use underpin_models::project::{
     TaskFilter, TaskRepository as _, TaskText, TaskUpdate, TaskVersionRepository as _,
 };
 
-use crate::{P, Rig, approved, at, create_project, new_task, no, on_head, some, task, text};
+use crate::{P, Rig, approved, at, create_project, new_task, no, on_head, rows, some, task, text};
 
 fn page() -> Page {
     Page::default()
@@ -122,7 +122,7 @@ fn another_projects_rows_are_not_found(#[case] dialect: Dialect) {
         let [task, request, run, artifact] = fill(db).await;
         create_project(db, 2).await;
         let own = db.create_task(2, new_task("own", &[]), at(1)).await.unwrap().unwrap().id;
-        let before = on.dump();
+        let before = rows(on);
 
         for refusal in task_refusals(db, task, own).await {
             assert_eq!(refusal, no(Kind::Task, task));
@@ -138,7 +138,7 @@ fn another_projects_rows_are_not_found(#[case] dialect: Dialect) {
         }
         let wait = db.set_dependencies(2, own, vec![task], None, at(2)).await.unwrap();
         assert_eq!(wait.unwrap_err(), DependencyFault::Unknown { id: task }.into());
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
     });
 }
 

@@ -56,6 +56,28 @@ struct Rig<'a> {
     on: &'a TestDb,
 }
 
+/// Every row of the set, as sorted texts. One query where a connection costs most.
+fn rows(on: &TestDb) -> Vec<String> {
+    const TABLES: [&str; 9] = [
+        "approvals",
+        "artifacts",
+        "change_requests",
+        "control_state",
+        "events",
+        "projects",
+        "runs",
+        "task_versions",
+        "tasks",
+    ];
+    if on.dialect() == Dialect::Sqlite {
+        return on.dump().into_values().flatten().collect();
+    }
+    let query = TABLES.map(|table| format!("SELECT '{table}' || to_jsonb(t)::text FROM {table} t"));
+    let mut rows = on.texts(&query.join(" UNION ALL "));
+    rows.sort();
+    rows
+}
+
 /// Runs `test` on a new database with project 1.
 fn on_head(dialect: Dialect, test: impl AsyncFnOnce(&Rig<'_>) + Send) {
     let on = at_head(dialect);

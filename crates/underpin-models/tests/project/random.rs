@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// How many sequences, and how long they are.
-const CASES: u32 = 16;
-const STEPS: std::ops::Range<usize> = 50..80;
+const CASES: u32 = 12;
+const STEPS: std::ops::Range<usize> = 40..70;
 /// Every page holds everything.
 const ALL: Page = Page { limit: i64::MAX, after: None, skip: 0 };
 

@@ -8,7 +8,7 @@ use underpin_models::project::{
     ChangeRequestRepository as _, ChangeRequestStatus, Kind, NewApproval, Page, Phase, Refusal,
 };
 
-use crate::{P, Rig, approve, at, events, newest, no, on_head, some, task, told};
+use crate::{P, Rig, approve, at, events, newest, no, on_head, rows, some, task, told};
 
 async fn draft(db: &Db, task: i32, seconds: i64) -> ChangeRequest {
     let content = "change it".to_owned();
@@ -83,7 +83,7 @@ fn a_change_request_follows_its_table(#[case] dialect: Dialect) {
             let id = draft(db, task, 0).await.id;
             let mut from = Draft;
             for to in path {
-                let before = on.dump();
+                let before = rows(on);
                 for wrong in ChangeRequestStatus::ALL {
                     let is_rewrite = (from, *wrong) == (Draft, Draft);
                     if !from.may_become(*wrong) && !is_rewrite {
@@ -93,7 +93,7 @@ fn a_change_request_follows_its_table(#[case] dialect: Dialect) {
                         assert_eq!(move_to(db, id, *wrong).await.unwrap_err(), refused);
                     }
                 }
-                assert_eq!(on.dump(), before);
+                assert_eq!(rows(on), before);
                 let number = newest(db).await;
                 assert_eq!(move_to(db, id, *to).await.unwrap().status, *to);
                 let told = events(db, number).await;
@@ -185,7 +185,7 @@ fn an_answer_is_written_down_without_a_change_of_status(#[case] dialect: Dialect
         let page = Page { after: Some(third.id), limit: 1, skip: 1 };
         assert_eq!(db.approvals(P, None, page).await.unwrap().unwrap(), [second]);
 
-        let dump = on.dump();
+        let dump = rows(on);
         assert_eq!(create(99, None, 1).await.unwrap_err(), no(Kind::Task, 99));
         assert_eq!(create(one, Some(99), 1).await.unwrap_err(), no(Kind::ChangeRequest, 99));
         // It is another task's.
@@ -194,7 +194,7 @@ fn an_answer_is_written_down_without_a_change_of_status(#[case] dialect: Dialect
         let page = Page { after: Some(99), ..Page::default() };
         let unknown = db.approvals(P, None, page).await.unwrap().unwrap_err();
         assert_eq!(unknown, no(Kind::Approval, 99));
-        assert_eq!(on.dump(), dump);
+        assert_eq!(rows(on), dump);
         approve(db, one).await;
     });
 }

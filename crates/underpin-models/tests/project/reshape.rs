@@ -9,7 +9,8 @@ use underpin_models::project::{
 };
 
 use crate::{
-    P, Rig, approve, at, events, new_task, newest, no, on_head, some, task, task_after, text, told,
+    P, Rig, approve, at, events, new_task, newest, no, on_head, rows, some, task, task_after, text,
+    told,
 };
 
 fn extra(task: &Task) -> Value {
@@ -80,14 +81,14 @@ fn what_is_done_is_not_split(#[case] dialect: Dialect) {
         let id = task(db, "one").await.id;
         for status in [TaskStatus::Completed, TaskStatus::Cancelled] {
             on.batch(&format!("UPDATE tasks SET status = '{status}'"));
-            let before = on.dump();
+            let before = rows(on);
 
             let refused = db.split_task(P, id, parts(), String::new(), at(1)).await.unwrap();
 
             let from = status.wire();
             let moved = Refusal::Transition { kind: Kind::Task, id, from, to: "cancelled" };
             assert_eq!(refused.unwrap_err(), moved);
-            assert_eq!(on.dump(), before);
+            assert_eq!(rows(on), before);
         }
         let unknown = db.split_task(P, 99, parts(), String::new(), at(1)).await.unwrap();
         assert_eq!(unknown.unwrap_err(), no(Kind::Task, 99));
@@ -191,7 +192,7 @@ fn a_merge_that_is_refused_changes_nothing(#[case] dialect: Dialect) {
         let done = task(db, "done").await.id;
         let cancelled = TaskUpdate { status: Some(TaskStatus::Cancelled), ..TaskUpdate::default() };
         db.update_task(P, done, cancelled, at(1)).await.unwrap().unwrap();
-        let before = on.dump();
+        let before = rows(on);
         let refused = async |ids: &[i32]| {
             let merge = db.merge_tasks(P, ids.to_vec(), text("m"), String::new(), at(2)).await;
             merge.unwrap().unwrap_err()
@@ -207,7 +208,7 @@ fn a_merge_that_is_refused_changes_nothing(#[case] dialect: Dialect) {
         // It would wait for what is between, which waits for it.
         assert_eq!(refused(&[one, last]).await, DependencyFault::Cycle { id: between }.into());
 
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
         let number = newest(db).await;
         let merge = db.merge_tasks(P, vec![one, between], text("m"), String::new(), at(2)).await;
         let merged = merge.unwrap().unwrap().id;

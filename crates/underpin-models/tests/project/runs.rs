@@ -9,8 +9,8 @@ use underpin_models::project::{
 };
 
 use crate::{
-    P, Rig, approve, approved, at, events, new_task, newest, no, on_head, some, task, task_after,
-    text, told,
+    P, Rig, approve, approved, at, events, new_task, newest, no, on_head, rows, some, task,
+    task_after, text, told,
 };
 
 async fn try_start(db: &Db, task: i32, seconds: i64) -> Result<Run, Refusal> {
@@ -107,9 +107,9 @@ fn what_may_not_run_does_not(#[case] dialect: Dialect) {
         let first = task(db, "first").await.id;
         let id = task_after(db, "one", &[first]).await.id;
         let refused = async || {
-            let before = on.dump();
+            let before = rows(on);
             let refusal = try_start(db, id, 10).await.unwrap_err();
-            assert_eq!(on.dump(), before);
+            assert_eq!(rows(on), before);
             refusal
         };
 
@@ -167,7 +167,7 @@ fn the_status_of_a_task_that_runs_is_the_runs(#[case] dialect: Dialect) {
         let other = task(db, "other").await.id;
         let run = start(db, id, 10).await;
         let open = Refusal::Running { task: id, run: run.id };
-        let before = on.dump();
+        let before = rows(on);
 
         let update = TaskUpdate { status: Some(TaskStatus::Cancelled), ..TaskUpdate::default() };
         assert_eq!(db.update_task(P, id, update, at(11)).await.unwrap().unwrap_err(), open);
@@ -180,7 +180,7 @@ fn the_status_of_a_task_that_runs_is_the_runs(#[case] dialect: Dialect) {
         let ids = vec![other, id];
         let merge = db.merge_tasks(P, ids, text("m"), String::new(), at(11)).await.unwrap();
         assert_eq!(merge.unwrap_err(), open);
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
 
         let titled = TaskUpdate { title: some("renamed"), ..TaskUpdate::default() };
         assert_eq!(db.update_task(P, id, titled, at(11)).await.unwrap().unwrap().title, "renamed");

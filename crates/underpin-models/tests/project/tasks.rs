@@ -9,7 +9,8 @@ use underpin_models::project::{
 };
 
 use crate::{
-    P, Rig, approve, at, events, new_task, newest, no, on_head, some, task, task_after, text, told,
+    P, Rig, approve, at, events, new_task, newest, no, on_head, rows, some, task, task_after, text,
+    told,
 };
 
 #[rstest]
@@ -133,7 +134,7 @@ fn another_text_is_another_version(#[case] dialect: Dialect) {
 fn what_is_as_it_was_changes_nothing(#[case] dialect: Dialect) {
     on_head(dialect, async |Rig { db, on }| {
         let task = task(db, "same").await;
-        let before = on.dump();
+        let before = rows(on);
 
         let update = TaskUpdate {
             title: some("same"),
@@ -148,7 +149,7 @@ fn what_is_as_it_was_changes_nothing(#[case] dialect: Dialect) {
         assert_eq!(db.update_task(P, task.id, update, at(9)).await.unwrap().unwrap(), task);
         let nothing = TaskUpdate::default();
         assert_eq!(db.update_task(P, task.id, nothing, at(9)).await.unwrap().unwrap(), task);
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
     });
 }
 
@@ -158,7 +159,7 @@ fn what_is_as_it_was_changes_nothing(#[case] dialect: Dialect) {
 fn an_update_that_is_refused_changes_nothing(#[case] dialect: Dialect) {
     on_head(dialect, async |Rig { db, on }| {
         let id = task(db, "one").await.id;
-        let before = on.dump();
+        let before = rows(on);
         let titled = TaskUpdate { title: some("two"), ..TaskUpdate::default() };
         let refused =
             async |update| db.update_task(P, id, update, at(9)).await.unwrap().unwrap_err();
@@ -175,7 +176,7 @@ fn an_update_that_is_refused_changes_nothing(#[case] dialect: Dialect) {
         let moved = refused(TaskUpdate { phase, ..titled.clone() }).await;
         assert_eq!(moved.to_string(), format!("Task {id} is `none` and cannot become `architect`"));
 
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
         let unknown = db.update_task(P, 99, titled, at(9)).await.unwrap().unwrap_err();
         assert_eq!(unknown.to_string(), "Task 99 not found");
     });
@@ -253,13 +254,13 @@ fn a_task_is_approved_once(#[case] dialect: Dialect) {
         let moved = moved.as_object().unwrap().clone();
         assert_eq!(events(db, 2).await, [("task_status_changed".to_owned(), Some(id), moved)]);
 
-        let before = on.dump();
+        let before = rows(on);
         let again = db.approve_task(P, id, "bob".to_owned(), None, at(2)).await.unwrap();
         assert_eq!(
             again.unwrap_err(),
             Refusal::Transition { kind: Kind::Task, id, from: "approved", to: "approved" }
         );
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
     });
 }
 

@@ -9,7 +9,7 @@ use underpin_models::project::{
     DependencyFault, Kind, Refusal, TaskRepository as _, TaskVersionRepository as _,
 };
 
-use crate::{P, Rig, at, events, new_task, newest, no, on_head, some, task, task_after};
+use crate::{P, Rig, at, events, new_task, newest, no, on_head, rows, some, task, task_after};
 
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
@@ -87,7 +87,7 @@ fn a_task_never_waits_for_itself(#[case] dialect: Dialect) {
         let a = task(db, "a").await.id;
         let b = task_after(db, "b", &[a]).await.id;
         let c = task_after(db, "c", &[b]).await.id;
-        let before = on.dump();
+        let before = rows(on);
         let refused = async |id, first: &[i32]| {
             let set = db.set_dependencies(P, id, first.to_vec(), None, at(1)).await.unwrap();
             match set.unwrap_err() {
@@ -107,7 +107,7 @@ fn a_task_never_waits_for_itself(#[case] dialect: Dialect) {
         let unknown = db.set_dependencies(P, 99, Vec::new(), None, at(1)).await.unwrap();
         assert_eq!(unknown.unwrap_err(), no(Kind::Task, 99));
         assert_eq!(db.dependencies(P, 99).await.unwrap(), None);
-        assert_eq!(on.dump(), before);
+        assert_eq!(rows(on), before);
 
         // Only the newest version counts.
         db.set_dependencies(P, b, Vec::new(), None, at(1)).await.unwrap().unwrap();
