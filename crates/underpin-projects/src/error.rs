@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use underpin_db::{ConnectError, DbError, with_causes};
+use underpin_db::{ConnectError, DatabaseUrl, DbError, with_causes};
 use underpin_models::registry::ProjectState;
 
 /// Why a project cannot be had. No message holds a password.
@@ -24,6 +24,9 @@ pub enum ProjectError {
     /// Its schema is behind, and nobody asked to migrate it.
     #[error("the schema of project {id} is behind by {pending} migrations: run `{command}`")]
     Behind { id: i32, pending: usize, command: String },
+    /// The registry knows it, and its database is not there.
+    #[error("the database of project {id} is gone, expected at `{url}`: restore it from a backup")]
+    Gone { id: i32, url: String },
     /// Somebody else works on its database.
     #[error("project {id} is in use: try again when its requests and other programs are done")]
     InUse { id: i32 },
@@ -50,8 +53,22 @@ impl ProjectError {
         move |error| Self::File { what, path, reason: error.to_string() }
     }
 
+    /// What the engine says of a new database.
     pub(crate) fn schema(id: i32) -> impl FnOnce(underpin::Error) -> Self {
         move |error| Self::Schema { id, reason: with_causes(&error) }
+    }
+
+    /// What the engine says of a database that should be there: its advice to create one would lead
+    /// to an empty one.
+    pub(crate) fn opening(id: i32, url: &DatabaseUrl) -> impl FnOnce(underpin::Error) -> Self {
+        let url = url.to_string();
+        move |error| match error {
+            underpin::Error::NoSchema
+            | underpin::Error::Connect(
+                ConnectError::NoFile(_) | ConnectError::NoDirectory { .. },
+            ) => Self::Gone { id, url },
+            error => Self::schema(id)(error),
+        }
     }
 }
 

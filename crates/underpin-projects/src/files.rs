@@ -34,7 +34,8 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            dir: settings.data_dir.clone(),
+            // A later change of the working directory moves nothing.
+            dir: std::path::absolute(&settings.data_dir).unwrap_or(settings.data_dir.clone()),
             pool: settings.pool.clone(),
             migration: settings.migration.clone(),
             template: OnceCell::new(),

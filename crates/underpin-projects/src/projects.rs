@@ -28,7 +28,7 @@ const DEAD_AFTER: TimeDelta = TimeDelta::minutes(1);
 /// How projects are kept.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// SQLite: where the files are. Absolute, so that no change of the working directory matters.
+    /// SQLite: where the files are.
     pub data_dir: PathBuf,
     /// Projects that are kept open at most. On SQLite each takes up to `3 × (pool.size + 1) + 1` file
     /// descriptors. Default: 100.
@@ -219,7 +219,12 @@ impl Inner {
         let made = self.targets.make(project.id, &project.target, new, now).await;
         if let Err(error) = made {
             tracing::warn!(project = project.id, "project {} was not created: {error}", project.id);
-            self.undo(&project).await?;
+            if let Err(second) = self.undo(&project).await {
+                tracing::warn!(
+                    project = project.id,
+                    "what is left of it waits for the repair: {second}"
+                );
+            }
             return Err(error);
         }
         checkpoint();
@@ -267,7 +272,7 @@ impl Inner {
         blocking(async move || {
             let engine = Engine::new(catalog, CODE, &url, options);
             let engine = engine.map_err(ProjectError::schema(id))?;
-            let status = engine.status().await.map_err(ProjectError::schema(id))?;
+            let status = engine.status().await.map_err(ProjectError::opening(id, &url))?;
             if !status.problems.is_empty() {
                 return Err(ProjectError::Schema { id, reason: lines(&status.problems) });
             }

@@ -107,7 +107,8 @@ fn one_whose_data_is_gone_is_an_error_and_stays_gone(#[case] dialect: Dialect) {
 
         let error = ground.projects().await.open(1, now()).await.err().unwrap();
 
-        assert!(matches!(error, ProjectError::Schema { id: 1, .. }), "{error}");
+        assert_eq!(error, ProjectError::Gone { id: 1, url: ground.url(1).to_string() });
+        assert!(error.to_string().contains("project_1"), "{error}");
     });
     assert!(ground.targets().is_empty());
 }
