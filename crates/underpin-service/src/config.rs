@@ -1,22 +1,31 @@
 //! What the service is told: a file, then the environment, which wins.
 
-use std::{collections::HashMap, fmt, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
-use underpin::{Options, Policy};
+use axum::http::HeaderValue;
+use underpin::Options;
 use underpin_db::{DatabaseUrl, PoolOptions};
+use underpin_projects::Settings as ProjectSettings;
 
 use crate::{AdminToken, jobs, nats};
 
 mod keys;
 
-use keys::{Keys, flag, level, positive};
+use keys::{Keys, directory, flag, level, origins, positive};
 
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `ENV`
     pub environment: Environment,
-    /// `--migrate`: bring the schema up to date whatever the environment is.
+    /// Whether to bring schemas up to date: with `--migrate`, and always in production.
     pub migrate: bool,
     /// `DATABASE_URL`
     pub database_url: DatabaseUrl,
@@ -26,12 +35,18 @@ pub struct Config {
     pub pool: PoolOptions,
     /// `MIGRATION_*`
     pub migration: Options,
+    /// `DATA_DIR`, `PROJECT_*`
+    pub projects: ProjectSettings,
+    /// `ARTIFACT_LIMIT_BYTES`
+    pub artifact_limit: u64,
     /// `HTTP_ADDR`
     pub http_addr: SocketAddr,
     /// `HTTP_BODY_LIMIT_BYTES`
     pub http_body_limit: usize,
     /// `HTTP_TIMEOUT_SECONDS`
     pub http_timeout: Duration,
+    /// `CORS_ORIGINS`: pages of these origins may use the API of projects.
+    pub cors_origins: Vec<HeaderValue>,
     /// `ADMIN_TOKEN`: without one, nobody may make, see or revoke the tokens of callers.
     pub admin_token: Option<AdminToken>,
     /// `NATS_*`; `None` without `NATS_URL`.
@@ -105,10 +120,12 @@ impl Config {
         migrate: bool,
     ) -> Result<Self, ConfigErrors> {
         let mut keys = Keys { lookup, errors: Vec::new() };
-        let (pool, migration) = (PoolOptions::default(), Options::default());
+        let (pool, migration) = (PoolOptions::default(), keys.migration());
+        let projects = ProjectSettings::new(PathBuf::new());
+        let environment = keys.get("ENV", Environment::Development, Environment::from_str);
         let config = Self {
-            environment: keys.get("ENV", Environment::Development, Environment::from_str),
-            migrate,
+            environment,
+            migrate: migrate || environment == Environment::Production,
             database_url: keys.required("DATABASE_URL", "sqlite://data/underpin.db"),
             database_wait: keys.seconds("DATABASE_WAIT_SECONDS", Duration::from_secs(30)),
             pool: PoolOptions {
@@ -118,25 +135,22 @@ impl Config {
                 liveness_check: keys.get("DB_POOL_LIVENESS_CHECK", pool.liveness_check, flag),
                 application_name: "underpin-service".to_owned(),
             },
-            migration: Options {
-                policy: Policy {
-                    allow_missing: keys.get("MIGRATION_ALLOW_MISSING", false, flag),
-                    ..Policy::default()
-                },
-                lock_wait: keys.seconds("MIGRATION_LOCK_WAIT_SECONDS", migration.lock_wait),
-                lock_timeout: keys.millis("MIGRATION_LOCK_TIMEOUT_MS", migration.lock_timeout),
-                statement_timeout: Some(
-                    keys.millis("MIGRATION_STATEMENT_TIMEOUT_MS", Duration::ZERO),
-                )
-                .filter(|limit| !limit.is_zero()),
-                application_name: "underpin-service".to_owned(),
-                ..migration
+            projects: ProjectSettings {
+                data_dir: keys.get("DATA_DIR", PathBuf::from("data"), directory),
+                max_open: keys.get("PROJECT_MAX_OPEN", projects.max_open, positive),
+                idle: keys.some_seconds("PROJECT_IDLE_SECONDS", projects.idle),
+                migrate: migrate || environment == Environment::Production,
+                migration: migration.clone(),
+                ..projects
             },
+            migration,
+            artifact_limit: keys.get("ARTIFACT_LIMIT_BYTES", 64 * 1024 * 1024, positive),
             http_addr: keys.get("HTTP_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
                 text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
             }),
             http_body_limit: keys.get("HTTP_BODY_LIMIT_BYTES", 65_536, positive),
             http_timeout: keys.some_seconds("HTTP_TIMEOUT_SECONDS", Duration::from_secs(30)),
+            cors_origins: keys.get("CORS_ORIGINS", Vec::new(), origins),
             admin_token: keys.admin_token("ADMIN_TOKEN"),
             nats: keys.nats(),
             jobs: keys.jobs(),
@@ -298,6 +312,13 @@ mod tests {
             ("DB_POOL_RECYCLE_SECONDS", "0"),
             ("HTTP_BODY_LIMIT_BYTES", "0"),
             ("HTTP_TIMEOUT_SECONDS", "0"),
+            ("PROJECT_MAX_OPEN", "0"),
+            ("PROJECT_IDLE_SECONDS", "0"),
+            ("DATA_DIR", "a\u{fffd}"),
+            ("ARTIFACT_LIMIT_BYTES", "64MiB"),
+            ("CORS_ORIGINS", "localhost:3000"),
+            ("CORS_ORIGINS", "http://localhost:3000/"),
+            ("CORS_ORIGINS", "*"),
         ] {
             let error = read(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(&format!("`{key}`: expected ")), "{error}");

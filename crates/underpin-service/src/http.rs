@@ -6,6 +6,7 @@ use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, ro
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
+use underpin_projects::Projects;
 
 use crate::Config;
 
@@ -39,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
+    pub(crate) projects: Projects,
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
@@ -49,9 +51,11 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
         let stopping = watch::channel(false).0;
+        let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
         Self {
             config,
             db,
+            projects,
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),

@@ -4,10 +4,10 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use underpin::{Catalog, Engine, Error, Goal, Refusal, Refused, Status};
-use underpin_db::{DatabaseUrl, wait_until_ready};
-use underpin_migrations::{CODE, bot};
+use underpin_db::{Access, DatabaseUrl, wait_until_ready};
+use underpin_migrations::{CODE, bot, registry};
 
-use crate::{Config, Environment};
+use crate::Config;
 
 /// The schema is behind, and nobody asked to migrate it.
 #[derive(Debug, thiserror::Error)]
@@ -22,11 +22,21 @@ pub struct Behind {
     all: usize,
 }
 
+/// The sets whose tables are in the main database; a project's own are brought up to date when it
+/// is opened.
+pub(crate) fn sets(config: &Config) -> [&'static Catalog; 2] {
+    let dialect = config.database_url.dialect();
+    [bot(dialect), registry(dialect)]
+}
+
 /// Migrates when it is asked to; otherwise makes sure that nothing is pending.
 pub(crate) async fn bring_up_to_date(config: &Config) -> anyhow::Result<()> {
-    let catalog = bot(config.database_url.dialect());
-    if config.migrate || config.environment == Environment::Production {
-        return migrate(config, catalog).await;
+    if config.migrate {
+        prepare(config).await?;
+        for catalog in sets(config) {
+            migrate(config, catalog).await?;
+        }
+        return Ok(());
     }
     tracing::info!(
         target: underpin::LOG_TARGET,
@@ -34,38 +44,47 @@ pub(crate) async fn bring_up_to_date(config: &Config) -> anyhow::Result<()> {
     );
     let absent = config.database_url.sqlite_path().is_some_and(|path| !path.exists());
     let pending = if absent {
-        catalog.migrations().len()
+        sets(config).map(|catalog| (catalog, catalog.migrations().len())).to_vec()
     } else {
         wait(&config.database_url, config.database_wait).await?;
-        let status = status(config, catalog).await?;
-        let mut problems = status.problems;
-        if config.migration.policy.allow_missing {
-            problems.retain(|one| !matches!(one, Refusal::Missing { .. }));
-        }
-        if !problems.is_empty() {
-            return Err(Error::from(Refused(problems)).into());
-        }
-        status.pending.len()
+        pending(config).await?
     };
-    if pending == 0 {
-        return Ok(());
+    match pending.into_iter().find(|(_, pending)| *pending > 0) {
+        Some((catalog, pending)) => Err(Behind {
+            set: catalog.set().to_owned(),
+            url: config.database_url.to_string(),
+            pending,
+            all: catalog.migrations().len(),
+        }
+        .into()),
+        None => Ok(()),
     }
-    Err(Behind {
-        set: catalog.set().to_owned(),
-        url: config.database_url.to_string(),
-        pending,
-        all: catalog.migrations().len(),
+}
+
+/// How many migrations are pending in each set, where the histories agree with the catalogs.
+async fn pending(config: &Config) -> anyhow::Result<Vec<(&'static Catalog, usize)>> {
+    let (mut pending, mut problems) = (Vec::new(), Vec::new());
+    for (catalog, status) in status(config).await? {
+        pending.push((catalog, status.pending.len()));
+        problems.extend(status.problems);
     }
-    .into())
+    if config.migration.policy.allow_missing {
+        problems.retain(|one| !matches!(one, Refusal::Missing { .. }));
+    }
+    if problems.is_empty() { Ok(pending) } else { Err(Error::from(Refused(problems)).into()) }
+}
+
+/// Makes sure that there is a place for the database.
+async fn prepare(config: &Config) -> anyhow::Result<()> {
+    if let Some(dir) = config.database_url.sqlite_path().and_then(Path::parent) {
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("cannot create the directory `{}`", dir.display()))
+    } else {
+        Ok(wait(&config.database_url, config.database_wait).await?)
+    }
 }
 
 async fn migrate(config: &Config, catalog: &'static Catalog) -> anyhow::Result<()> {
-    if let Some(dir) = config.database_url.sqlite_path().and_then(Path::parent) {
-        std::fs::create_dir_all(dir)
-            .with_context(|| format!("cannot create the directory `{}`", dir.display()))?;
-    } else {
-        wait(&config.database_url, config.database_wait).await?;
-    }
     let url = config.database_url.clone();
     let options = config.migration.clone();
     let report = blocking(async move || {
@@ -73,22 +92,29 @@ async fn migrate(config: &Config, catalog: &'static Catalog) -> anyhow::Result<(
     });
     let report = report.await?;
     let head = report.head.map(|head| head.to_string()).unwrap_or_default();
+    let (set, applied) = (catalog.set(), report.steps.len());
     tracing::info!(
         target: underpin::LOG_TARGET,
-        applied = report.steps.len(), head,
-        "the schema is up to date: {} applied, head {head}", report.steps.len()
+        set, applied, head,
+        "the schema of `{set}` is up to date: {applied} applied, head {head}"
     );
     Ok(())
 }
 
-/// How the database stands.
-pub(crate) async fn status(
-    config: &Config,
-    catalog: &'static Catalog,
-) -> Result<Status, anyhow::Error> {
-    let url = config.database_url.clone();
-    let options = config.migration.clone();
-    blocking(async move || Engine::new(catalog, CODE, &url, options)?.status().await).await
+/// How the main database stands, set by set; asked on one connection.
+pub(crate) async fn status(config: &Config) -> anyhow::Result<Vec<(&'static Catalog, Status)>> {
+    let (url, options, sets) =
+        (config.database_url.clone(), config.migration.clone(), sets(config));
+    blocking(async move || {
+        let engine = |catalog| Engine::new(catalog, CODE, &url, options.clone());
+        let mut conn = engine(sets[0])?.connect(Access::ReadOnly).await?;
+        let mut found = Vec::new();
+        for catalog in sets {
+            found.push((catalog, engine(catalog)?.status_on(&mut conn).await?));
+        }
+        Ok(found)
+    })
+    .await
 }
 
 /// Waits for a server that is still starting; a file is there or not.

@@ -12,7 +12,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("underpin-models", &["underpin-db"]),
     ("underpin-migrations", &["underpin-catalog", "underpin-db"]),
     ("underpin-projects", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
-    ("underpin-service", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
+    (
+        "underpin-service",
+        &["underpin", "underpin-db", "underpin-migrations", "underpin-models", "underpin-projects"],
+    ),
     ("underpin-cli", &["underpin", "underpin-db", "underpin-migrations"]),
     ("underpin-testkit", &["underpin-db"]),
     (

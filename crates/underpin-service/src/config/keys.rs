@@ -1,7 +1,9 @@
 //! Reads one key after the other, and remembers every mistake.
 
-use std::{str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
+use axum::http::HeaderValue;
+use underpin::{Options, Policy};
 use underpin_db::DatabaseUrl;
 
 use crate::{AdminToken, jobs, nats};
@@ -42,6 +44,22 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         };
         self.errors.push(format!("`{key}`: {wrong}"));
         DatabaseUrl::memory()
+    }
+
+    pub(super) fn migration(&mut self) -> Options {
+        let usual = Options::default();
+        let statement_timeout = self.millis("MIGRATION_STATEMENT_TIMEOUT_MS", Duration::ZERO);
+        Options {
+            policy: Policy {
+                allow_missing: self.get("MIGRATION_ALLOW_MISSING", false, flag),
+                ..Policy::default()
+            },
+            lock_wait: self.seconds("MIGRATION_LOCK_WAIT_SECONDS", usual.lock_wait),
+            lock_timeout: self.millis("MIGRATION_LOCK_TIMEOUT_MS", usual.lock_timeout),
+            statement_timeout: Some(statement_timeout).filter(|limit| !limit.is_zero()),
+            application_name: "underpin-service".to_owned(),
+            ..usual
+        }
     }
 
     /// What concerns NATS is checked also when `NATS_URL` is not given.
@@ -146,6 +164,22 @@ fn subject(text: &str) -> Result<String, &'static str> {
     } else {
         Err("words of letters, digits, `-` and `_`, with dots between them")
     }
+}
+
+/// Origins as browsers name them.
+pub(super) fn origins(text: &str) -> Result<Vec<HeaderValue>, &'static str> {
+    let origin = |one: &str| {
+        let host = one.strip_prefix("http://").or_else(|| one.strip_prefix("https://"))?;
+        let fits = !host.is_empty() && !host.contains(['/', '*', '@', ' ']);
+        HeaderValue::from_str(one).ok().filter(|_| fits)
+    };
+    let all: Option<_> = text.split(',').map(|one| origin(one.trim())).collect();
+    all.ok_or("origins such as `http://localhost:3000`, with commas between them")
+}
+
+/// A directory, which need not exist.
+pub(super) fn directory(text: &str) -> Result<PathBuf, &'static str> {
+    if text.contains('\u{fffd}') { Err("text") } else { Ok(text.into()) }
 }
 
 pub(super) fn positive<T: FromStr + Default + PartialOrd>(text: &str) -> Result<T, &'static str> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{extract::State as Shared, http::StatusCode};
 use serde::Serialize;
-use underpin_migrations::bot;
 use utoipa::ToSchema;
 
 use super::{PATIENCE, State, extract::Json};
@@ -19,14 +18,52 @@ pub(super) struct Health {
     version: &'static str,
     /// Whether the database answers.
     database_reachable: bool,
-    /// The newest applied migration; `null` when none is, or when the database does not answer.
+    /// The newest applied migration of the bot's tables; `null` when none is, or when the database
+    /// does not answer.
     pub(super) applied_head: Option<String>,
-    /// How many migrations are not applied; `null` when the database does not answer.
+    /// How many migrations of the main database are not applied; `null` when it does not answer.
     pub(super) pending: Option<usize>,
     /// Where this program and the history contradict each other. A database that a newer program
     /// has migrated is served on, so that the old program lives until it is replaced.
     pub(super) problems: Vec<String>,
+    /// The same in the words of the original project service.
+    services: Services,
+    /// What this program can do, for clients of the original project service.
+    features: Features,
 }
+
+/// `healthy` or `unhealthy` each.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+struct Services {
+    api: &'static str,
+    database: &'static str,
+    events: &'static str,
+    websocket: &'static str,
+}
+
+/// What this program can do.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the form that clients of the original know")]
+struct Features {
+    projects: bool,
+    tasks: bool,
+    change_requests: bool,
+    approvals: bool,
+    artifacts: bool,
+    runs: bool,
+    events: bool,
+}
+
+/// Every one of them.
+const FEATURES: Features = Features {
+    projects: true,
+    tasks: true,
+    change_requests: true,
+    approvals: true,
+    artifacts: true,
+    runs: true,
+    events: true,
+};
 
 impl Health {
     /// Whether the schema has all that this program needs.
@@ -56,28 +93,30 @@ pub(super) async fn current(state: &State) -> Health {
 }
 
 async fn ask(state: &State) -> Health {
-    let catalog = bot(state.config.database_url.dialect());
-    let asked = tokio::time::timeout(PATIENCE, schema::status(&state.config, catalog)).await;
-    let version = env!("CARGO_PKG_VERSION");
-    match asked.map_err(anyhow::Error::from).flatten() {
-        Ok(found) => Health {
-            status: if found.pending.is_empty() { "ok" } else { "schema_behind" },
-            version,
-            database_reachable: true,
-            applied_head: found.applied_head.map(|head| head.to_string()),
-            pending: Some(found.pending.len()),
-            problems: found.problems.iter().map(ToString::to_string).collect(),
+    let asked = tokio::time::timeout(PATIENCE, schema::status(&state.config)).await;
+    let found = asked.map_err(anyhow::Error::from).flatten();
+    if let Err(error) = &found {
+        tracing::warn!("the database does not answer: {error:#}");
+    }
+    let found = found.ok();
+    let sets = || found.iter().flatten().map(|(_, status)| status);
+    let pending = found.is_some().then(|| sets().map(|set| set.pending.len()).sum::<usize>());
+    let database = if found.is_some() { "healthy" } else { "unhealthy" };
+    Health {
+        status: match pending {
+            Some(0) => "ok",
+            Some(_) => "schema_behind",
+            None => "database_unreachable",
         },
-        Err(error) => {
-            tracing::warn!("the database does not answer: {error:#}");
-            Health {
-                status: "database_unreachable",
-                version,
-                database_reachable: false,
-                applied_head: None,
-                pending: None,
-                problems: Vec::new(),
-            }
-        }
+        version: env!("CARGO_PKG_VERSION"),
+        database_reachable: found.is_some(),
+        applied_head: sets()
+            .next()
+            .and_then(|bot| bot.applied_head.as_ref())
+            .map(ToString::to_string),
+        pending,
+        problems: sets().flat_map(|set| &set.problems).map(ToString::to_string).collect(),
+        services: Services { api: "healthy", database, events: database, websocket: "healthy" },
+        features: FEATURES,
     }
 }
