@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, NaiveDateTime};
+
 /// Now, in Unix seconds.
 pub(crate) fn now() -> i64 {
     seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
@@ -10,4 +12,11 @@ pub(crate) fn now() -> i64 {
 /// The whole seconds of `duration`.
 pub(crate) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Now, in UTC, as the tables of projects keep it: to the microsecond, as PostgreSQL does.
+pub(crate) fn utc() -> NaiveDateTime {
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let micros = i64::try_from(micros).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH).naive_utc()
 }

@@ -99,6 +99,13 @@ fn production_migrates_then_serves(#[case] dialect: Dialect) {
         "applied_head": HEAD,
         "pending": 0,
         "problems": [],
+        "services": {
+            "api": "healthy", "database": "healthy", "events": "healthy", "websocket": "healthy",
+        },
+        "features": {
+            "projects": true, "tasks": true, "change_requests": true, "approvals": true,
+            "artifacts": true, "runs": true, "events": true,
+        },
     });
     assert_eq!(running.get("/health"), (200, health));
     assert_eq!(running.get("/ready"), (200, json!({ "ready": true })));
