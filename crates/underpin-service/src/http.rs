@@ -24,6 +24,7 @@ mod current;
 mod error;
 mod extract;
 mod failure;
+mod flat;
 mod guard;
 mod health;
 mod history;
@@ -122,7 +123,10 @@ fn router(state: Arc<State>) -> Router {
     routes
         .route("/", get(page::get))
         .merge(openapi::viewer(document))
-        .fallback(async |uri: Uri| refuse(uri.path(), no_route()))
+        .merge(flat::routes())
+        .fallback(async |uri: Uri| {
+            flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
+        })
         .method_not_allowed_fallback(async |uri: Uri| {
             let error =
                 ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`");
