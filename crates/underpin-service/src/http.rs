@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
 use underpin_projects::Projects;
 
-use crate::Config;
+use crate::{Config, artifacts::Store};
 
 mod auth;
 mod cached;
@@ -41,6 +41,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
     pub(crate) projects: Projects,
+    pub(crate) artifacts: Store,
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
@@ -52,10 +53,12 @@ impl State {
     pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
         let stopping = watch::channel(false).0;
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
+        let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
         Self {
             config,
             db,
             projects,
+            artifacts,
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
