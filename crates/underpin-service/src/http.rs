@@ -16,7 +16,7 @@ use underpin_db::Db;
 use underpin_models::{project::NewProject, registry::RegisteredProject};
 use underpin_projects::{OpenProject, ProjectError, Projects};
 
-use crate::{Config, clock};
+use crate::{Config, artifacts::Store, clock};
 
 mod auth;
 mod cached;
@@ -54,6 +54,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
     pub(crate) projects: Projects,
+    pub(crate) artifacts: Store,
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
@@ -65,10 +66,12 @@ impl State {
     pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
         let stopping = watch::channel(false).0;
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
+        let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
         Self {
             config,
             db,
             projects,
+            artifacts,
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
@@ -119,11 +122,14 @@ pub(crate) async fn serve(
 
 fn router(state: Arc<State>) -> Router {
     let (limit, timeout) = (state.config.http_body_limit, state.config.http_timeout);
-    let (routes, document) = openapi::routes().split_for_parts();
+    // A file, and what is sent around it.
+    let uploads = state.artifacts.limit().saturating_add(limit as u64);
+    let uploads = DefaultBodyLimit::max(usize::try_from(uploads).unwrap_or(usize::MAX));
+    let (routes, document) = openapi::routes(uploads).split_for_parts();
     routes
         .route("/", get(page::get))
         .merge(openapi::viewer(document))
-        .merge(flat::routes())
+        .merge(flat::routes(uploads))
         .fallback(async |uri: Uri| {
             flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
         })

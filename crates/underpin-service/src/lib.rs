@@ -2,6 +2,7 @@
 //!
 //! [`run`] is the whole start, in the order of `docs/ARCHITECTURE.md`; each later part has a file.
 
+pub mod artifacts;
 mod clock;
 mod config;
 mod descriptors;
@@ -68,6 +69,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         )
     })?;
     let state = Arc::new(http::State::new(config, db.clone(), metrics));
+    tokio::spawn(artifacts::at_start(state.artifacts.clone()));
     let config = &state.config;
     let (leave, left) = oneshot::channel::<()>();
     // Before it is ready: a predecessor that goes then knows that it is not the last one.

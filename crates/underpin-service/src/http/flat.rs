@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::State as Shared,
+    extract::{DefaultBodyLimit, State as Shared},
     http::{StatusCode, Uri},
     response::{IntoResponse as _, Redirect, Response},
     routing::{any, get, post},
@@ -30,6 +30,7 @@ use super::{
     input::{Fields, Id, Input, Noted, Whole},
 };
 
+mod artifacts;
 mod change_requests;
 mod gates;
 mod projects;
@@ -38,8 +39,8 @@ mod tasks;
 /// The project of a request that names none.
 const FIRST: i32 = 1;
 
-/// Every path of old.
-pub(super) fn routes() -> Router<Arc<State>> {
+/// Every path of old; `uploads` is the limit of a body with a file in it.
+pub(super) fn routes(uploads: DefaultBodyLimit) -> Router<Arc<State>> {
     let lists =
         ["/api/projects", "/api/tasks", "/api/change-requests", "/api/artifacts"].into_iter();
     let router = lists.fold(Router::new(), |router, path| router.route(path, any(with_slash)));
@@ -61,6 +62,11 @@ pub(super) fn routes() -> Router<Arc<State>> {
         .route("/api/change-requests/{id}/submit", post(change_requests::submit))
         .route("/api/change-requests/{id}/approve", post(change_requests::approve))
         .route("/api/change-requests/{id}/reject", post(change_requests::reject))
+        .route("/api/artifacts/", get(artifacts::list).post(artifacts::post))
+        .route("/api/artifacts/upload", post(artifacts::upload).layer(uploads))
+        .route("/api/artifacts/{id}", get(artifacts::get).delete(artifacts::delete))
+        .route("/api/artifacts/{id}/download", get(artifacts::download))
+        .route("/api/artifacts/{id}/content", get(artifacts::content))
         .route("/api/gates/task/{id}", get(gates::get).put(gates::put))
 }
 

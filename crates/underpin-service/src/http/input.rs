@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, Multipart, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde_json::{Map, Value};
@@ -36,7 +36,10 @@ pub(super) trait Input: Sized {
 }
 
 /// What the fields of `values` say, all of them or none.
-fn read<T: Input>(values: Map<String, Value>, place: &'static str) -> Result<T, Failure> {
+pub(super) fn read<T: Input>(
+    values: Map<String, Value>,
+    place: &'static str,
+) -> Result<T, Failure> {
     all(Nested::new().read(Value::Object(values)), place)
 }
 
@@ -169,6 +172,21 @@ fn parameters<T: Input>(place: &ParameterIn) -> Vec<Parameter> {
             .build()
     };
     fields.map(parameter).collect()
+}
+
+/// A body as `multipart/form-data`.
+pub(super) struct Form(pub(super) Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let parts = Multipart::from_request(request, state).await;
+        parts.map(Self).map_err(|_| {
+            let message = "expected a body with `Content-Type: multipart/form-data` and a boundary";
+            Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        })
+    }
 }
 
 /// `If-Match`: the version that the caller has read; `None` without the header and for `*`.

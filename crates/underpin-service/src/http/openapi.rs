@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
@@ -38,6 +38,7 @@ use super::{
         (name = "tasks", description = "Work in a project"),
         (name = "change requests", description = "What phases of tasks propose"),
         (name = "approvals", description = "Answers of people"),
+        (name = "artifacts", description = "Files that a project produced or was given"),
         (name = "runs", description = "Attempts of engines at tasks"),
         (name = "control", description = "How far the runs of a project may go"),
         (name = "service", description = "How the service itself is"),
@@ -62,8 +63,8 @@ impl Modify for Security {
     }
 }
 
-/// Every route of the document.
-pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
+/// Every route of the document; `uploads` is the limit of a body with a file in it.
+pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::get))
         .routes(routes!(history::get))
@@ -76,7 +77,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))
-        .merge(v1::routes())
+        .merge(v1::routes(uploads))
 }
 
 /// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:
