@@ -14,7 +14,7 @@ use super::{
         v1::{
             Done,
             artifacts::{self, OfArtifact, artifact, delete_artifact, filter},
-            contents::{About, Content, Upload, download_artifact, read_artifact},
+            contents::{About, AsText, Upload, download_artifact, read_artifact},
         },
     },
     FIRST, Here, Lenient, OfRow, Perhaps, locate, page, told,
@@ -23,6 +23,7 @@ use crate::clock;
 
 /// An artifact as the original shows it.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "what the original calls it")]
 pub(super) struct Artifact {
     id: i32,
     project_id: i32,
@@ -145,7 +146,7 @@ pub(super) async fn content(
     Shared(state): Here,
     Path(row): Path<OfRow>,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
-) -> Result<Json<Content>, Failure> {
+) -> Result<Json<AsText>, Failure> {
     read_artifact(&state, &of(&state, row, named).await?).await.map(Json)
 }
 

@@ -21,6 +21,7 @@ use crate::clock;
 
 /// A file that a project produced or was given.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "what the original calls it")]
 pub(in crate::http) struct Artifact {
     pub(in crate::http) id: i32,
     project_id: i32,

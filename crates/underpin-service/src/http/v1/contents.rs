@@ -239,7 +239,7 @@ pub(super) async fn download(
 
 /// The content of an artifact, as a text.
 #[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Content {
+pub(in crate::http) struct AsText {
     content: String,
     file_path: String,
     /// The type of the artifact.
@@ -251,18 +251,18 @@ pub(in crate::http) struct Content {
 pub(in crate::http) async fn read_artifact(
     state: &State,
     of: &OfArtifact,
-) -> Result<Content, Failure> {
+) -> Result<AsText, Failure> {
     let artifact = artifact(state, of).await?;
     let content = state.artifacts.read_text(&artifact, MOST_TEXT).await?;
     let r#type = artifact.artifact_type.wire();
-    Ok(Content { content, file_path: artifact.file_path, r#type })
+    Ok(AsText { content, file_path: artifact.file_path, r#type })
 }
 
 /// The content of an artifact, as a text of at most 1 MiB
 #[utoipa::path(get, path = "/api/v1/projects/{project_id}/artifacts/{artifact_id}/content",
     tag = "artifacts", params(Path<OfArtifact>),
     responses(
-        (status = 200, body = Content),
+        (status = 200, body = AsText),
         (status = 400, description = "It is too long, or no text", body = FailureBody),
         (status = 404, description = "No such project or artifact, or it has no content", body = FailureBody),
         (status = 500, description = "The content is damaged", body = FailureBody),
@@ -272,6 +272,6 @@ pub(in crate::http) async fn read_artifact(
 pub(super) async fn content(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfArtifact>,
-) -> Result<Json<Content>, Failure> {
+) -> Result<Json<AsText>, Failure> {
     read_artifact(&state, &of).await.map(Json)
 }
