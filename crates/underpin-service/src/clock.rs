@@ -2,9 +2,21 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, NaiveDateTime};
+
 /// Now, in Unix seconds.
 pub(crate) fn now() -> i64 {
-    seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    seconds(since_epoch())
+}
+
+/// Now, in UTC, to the microsecond.
+pub(crate) fn utc() -> NaiveDateTime {
+    let micros = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc()
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The whole seconds of `duration`.

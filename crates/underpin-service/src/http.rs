@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
 use underpin_projects::Projects;
 
-use crate::Config;
+use crate::{Config, feed::Feed};
 
 mod auth;
 mod cached;
@@ -18,8 +18,11 @@ mod extract;
 mod guard;
 mod health;
 mod history;
+mod live;
 mod metrics;
+mod open;
 mod openapi;
+mod origin;
 mod outbound;
 mod page;
 mod ready;
@@ -41,6 +44,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
     pub(crate) projects: Projects,
+    pub(crate) feed: Feed,
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
@@ -52,10 +56,12 @@ impl State {
     pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
         let stopping = watch::channel(false).0;
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
+        let feed = Feed::start(db.clone(), projects.clone());
         Self {
             config,
             db,
             projects,
+            feed,
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
@@ -86,7 +92,11 @@ pub(crate) async fn serve(
     state: Arc<State>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+    let feed = state.feed.clone();
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+    // WebSockets are no requests any more: the server does not wait for them.
+    feed.nobody_listens().await;
+    Ok(())
 }
 
 fn router(state: Arc<State>) -> Router {
@@ -94,6 +104,7 @@ fn router(state: Arc<State>) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     routes
         .route("/", get(page::get))
+        .merge(live::sockets())
         .merge(openapi::viewer(document))
         .fallback(async || no_route())
         .method_not_allowed_fallback(async || {

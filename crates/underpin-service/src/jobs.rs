@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use underpin_db::{Db, DbError};
 use underpin_models::bot::JobRunRepository as _;
+use underpin_projects::Projects;
 
 use crate::clock;
 
+mod events;
 mod optimize;
 mod retention;
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub outbound: Duration,
     /// `RETENTION_REVOKED_TOKEN_DAYS`
     pub revoked_tokens: Duration,
+    /// `RETENTION_EVENT_DAYS`: events of projects.
+    pub events: Duration,
     /// `OPTIMIZE_INTERVAL_SECONDS`
     pub optimize_interval: Duration,
 }
@@ -41,6 +45,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(
     settings: &Settings,
     db: &Db,
+    projects: &Projects,
     leads: watch::Receiver<bool>,
     stop: impl Future<Output = ()>,
 ) {
@@ -48,7 +53,8 @@ pub(crate) async fn run(
     loop {
         if *leads.borrow() {
             if due(db, "retention", settings.retention_interval).await {
-                record(db, "retention", retention::run(settings, db, clock::now())).await;
+                let work = Box::pin(retention::run(settings, db, projects, clock::now()));
+                record(db, "retention", work).await;
             }
             if due(db, "optimize", settings.optimize_interval).await {
                 record(db, "optimize", optimize::run(db)).await;

@@ -16,7 +16,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{State, current, health, history, metrics, outbound, ready, say, stats, tokens, user};
+use super::{
+    State, current, health, history, live, metrics, outbound, ready, say, stats, tokens, user,
+};
 
 /// What the document says besides its routes.
 #[derive(OpenApi)]
@@ -30,6 +32,7 @@ use super::{State, current, health, history, metrics, outbound, ready, say, stat
     tags(
         (name = "bot", description = "What the bot knows, and what it is to say"),
         (name = "tokens", description = "Tokens of callers; only with an `ADMIN_TOKEN`"),
+        (name = "projects", description = "What happens in projects"),
         (name = "service", description = "How the service itself is"),
     )
 )]
@@ -63,6 +66,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(outbound::get))
         .routes(routes!(tokens::get, tokens::post))
         .routes(routes!(tokens::delete))
+        .routes(routes!(live::events::get))
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))
