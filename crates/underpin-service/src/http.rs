@@ -13,10 +13,9 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
-use underpin_models::{project::NewProject, registry::RegisteredProject};
-use underpin_projects::{OpenProject, ProjectError, Projects};
+use underpin_projects::Projects;
 
-use crate::{Config, artifacts::Store, clock};
+use crate::{Config, artifacts::Store, feed::Feed};
 
 mod auth;
 mod cached;
@@ -29,8 +28,11 @@ mod guard;
 mod health;
 mod history;
 mod input;
+mod live;
 mod metrics;
+mod open;
 mod openapi;
+mod origin;
 mod outbound;
 mod page;
 mod ready;
@@ -55,6 +57,7 @@ pub(crate) struct State {
     pub(crate) db: Db,
     pub(crate) projects: Projects,
     pub(crate) artifacts: Store,
+    pub(crate) feed: Feed,
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
@@ -67,32 +70,19 @@ impl State {
         let stopping = watch::channel(false).0;
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
         let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
+        let feed = Feed::start(db.clone(), projects.clone());
         Self {
             config,
             db,
             projects,
             artifacts,
+            feed,
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
             page: Cached::default(),
             stopping,
         }
-    }
-
-    /// A project, to be read.
-    async fn project(&self, id: i32) -> Result<OpenProject, ProjectError> {
-        self.projects.open(id, clock::utc()).await
-    }
-
-    /// A project, to be changed.
-    async fn change(&self, id: i32) -> Result<OpenProject, ProjectError> {
-        self.projects.open(id, clock::utc()).await
-    }
-
-    /// Makes a project with a database of its own.
-    async fn create_project(&self, new: NewProject) -> Result<RegisteredProject, ProjectError> {
-        self.projects.create(new, clock::utc()).await
     }
 
     /// From now on the service is not ready.
@@ -117,7 +107,11 @@ pub(crate) async fn serve(
     state: Arc<State>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+    let feed = state.feed.clone();
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+    // WebSockets are no requests any more: the server does not wait for them.
+    feed.nobody_listens().await;
+    Ok(())
 }
 
 fn router(state: Arc<State>) -> Router {
@@ -128,6 +122,7 @@ fn router(state: Arc<State>) -> Router {
     let (routes, document) = openapi::routes(uploads).split_for_parts();
     routes
         .route("/", get(page::get))
+        .merge(live::sockets())
         .merge(openapi::viewer(document))
         .merge(flat::routes(uploads))
         .fallback(async |uri: Uri| {

@@ -12,6 +12,7 @@ use underpin_projects::Projects;
 
 use crate::clock;
 
+mod events;
 mod optimize;
 mod repair;
 mod retention;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub outbound: Duration,
     /// `RETENTION_REVOKED_TOKEN_DAYS`
     pub revoked_tokens: Duration,
+    /// `RETENTION_EVENT_DAYS`: events of projects.
+    pub events: Duration,
     /// `OPTIMIZE_INTERVAL_SECONDS`
     pub optimize_interval: Duration,
 }
@@ -57,7 +60,8 @@ pub(crate) async fn run(
     loop {
         if *leads.borrow() {
             if due(db, "retention", settings.retention_interval).await {
-                record(db, "retention", retention::run(settings, db, clock::now())).await;
+                let work = Box::pin(retention::run(settings, db, projects, clock::now()));
+                record(db, "retention", work).await;
             }
             if due(db, "repair", REPAIR).await {
                 record(db, "repair", repair::run(projects)).await;

@@ -6,6 +6,7 @@ pub mod artifacts;
 mod clock;
 mod config;
 mod descriptors;
+mod feed;
 mod http;
 pub mod jobs;
 mod leader;
@@ -86,11 +87,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             }
         };
         let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map_err(Into::into);
-        let jobs =
-            jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone()).map(Ok);
+        let jobs = jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone());
+        let jobs = jobs.map(Ok);
         tokio::try_join!(serve_bot, answer, jobs).map(drop)
     });
     shutdown::bounded(serve, &state, config.shutdown_timeout).await?;
+    state.feed.end().await;
     drop(leave);
     // The last one to go ends the sessions: nobody is left to see who leaves.
     if election.await?.leave().await

@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    State, current, health, history, metrics, outbound, ready, say, stats, tokens, user, v1,
+    State, current, health, history, live, metrics, outbound, ready, say, stats, tokens, user, v1,
 };
 
 /// What the document says besides its routes.
@@ -74,6 +74,7 @@ pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
         .routes(routes!(outbound::get))
         .routes(routes!(tokens::get, tokens::post))
         .routes(routes!(tokens::delete))
+        .routes(routes!(live::events::get))
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))

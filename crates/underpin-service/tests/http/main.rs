@@ -8,5 +8,6 @@ mod document;
 mod hostile;
 mod metrics;
 mod page;
+#[path = "../common/service.rs"]
 mod service;
 mod tokens;

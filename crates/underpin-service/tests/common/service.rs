@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -22,9 +22,9 @@ pub(crate) fn now() -> i64 {
 /// A service that listens; killed when it is dropped.
 pub(crate) struct Service {
     process: Child,
-    address: String,
+    pub(crate) address: String,
     log: Arc<Mutex<String>>,
-    pub(crate) db: TestDb,
+    pub(crate) db: Arc<TestDb>,
 }
 
 /// What it answered.
@@ -43,7 +43,12 @@ impl Service {
 
     /// With these settings besides.
     pub(crate) fn with(dialect: Dialect, settings: &[(&str, &str)]) -> Self {
-        let db = TestDb::new(dialect);
+        Self::on(&Arc::new(TestDb::new(dialect)), settings)
+    }
+
+    /// On a database that may have another service.
+    pub(crate) fn on(db: &Arc<TestDb>, settings: &[(&str, &str)]) -> Self {
+        let db = Arc::clone(db);
         let mut command = Command::new(env!("CARGO_BIN_EXE_underpin-service"));
         command.env_clear().current_dir(db.dir()).arg("--migrate");
         command.env("DATABASE_URL", db.url()).env("HTTP_ADDR", "127.0.0.1:0");
@@ -70,6 +75,14 @@ impl Service {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// Asks it to stop, and gives its exit code and how long that took.
+    pub(crate) fn stop(&mut self) -> (Option<i32>, Duration) {
+        let started = Instant::now();
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        (self.process.wait().unwrap().code(), started.elapsed())
     }
 
     /// What it logged since it listens.
