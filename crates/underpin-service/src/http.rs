@@ -119,12 +119,15 @@ fn router(state: Arc<State>) -> Router {
     // A file, and what is sent around it.
     let uploads = state.artifacts.limit().saturating_add(limit as u64);
     let uploads = DefaultBodyLimit::max(usize::try_from(uploads).unwrap_or(usize::MAX));
-    let (routes, document) = openapi::routes(uploads).split_for_parts();
+    let cors = origin::cors(&state.config.cors_origins);
+    let check = from_fn_with_state(Arc::clone(&state), origin::check);
+    let projects = v1::routes(uploads).layer(check.clone()).layer(cors.clone());
+    let (routes, document) = openapi::routes().merge(projects).split_for_parts();
     routes
         .route("/", get(page::get))
-        .merge(live::sockets())
         .merge(openapi::viewer(document))
-        .merge(flat::routes(uploads))
+        .merge(flat::routes(uploads).layer(check).layer(cors))
+        .merge(live::sockets())
         .fallback(async |uri: Uri| {
             flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
         })

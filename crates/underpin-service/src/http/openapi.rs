@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
     middleware::{Next, from_fn},
     response::{IntoResponse as _, Response},
@@ -16,9 +16,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{
-    State, current, health, history, live, metrics, outbound, ready, say, stats, tokens, user, v1,
-};
+use super::{State, current, health, history, metrics, outbound, ready, say, stats, tokens, user};
 
 /// What the document says besides its routes.
 #[derive(OpenApi)]
@@ -63,8 +61,8 @@ impl Modify for Security {
     }
 }
 
-/// Every route of the document; `uploads` is the limit of a body with a file in it.
-pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
+/// The routes of the bot and of the service itself, with all that the document says besides routes.
+pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::get))
         .routes(routes!(history::get))
@@ -74,11 +72,9 @@ pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
         .routes(routes!(outbound::get))
         .routes(routes!(tokens::get, tokens::post))
         .routes(routes!(tokens::delete))
-        .routes(routes!(live::events::get))
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))
-        .merge(v1::routes(uploads))
 }
 
 /// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:

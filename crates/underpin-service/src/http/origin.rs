@@ -1,6 +1,45 @@
 //! Which pages may use what a browser would let any page use.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State as Shared},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use tower_http::cors::CorsLayer;
+
+use super::{State, failure::Failure};
+
+/// Lets pages of `origins` read the answers, as the original project service did for its front end.
+pub(super) fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    CorsLayer::new()
+        .allow_origin(origins.to_vec())
+        .allow_methods(methods)
+        .allow_headers([header::CONTENT_TYPE, header::IF_MATCH])
+        .expose_headers([header::ETAG, header::LINK, header::LOCATION])
+        .allow_credentials(true)
+}
+
+/// Refuses a change that a page of somebody else asks for. A browser sends some of them, such as a form
+/// with a file, without asking first.
+pub(super) async fn check(
+    Shared(state): Shared<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let changes = !request.method().is_safe();
+    if changes && !is_allowed(request.headers(), &state.config.cors_origins) {
+        return Failure::new(StatusCode::FORBIDDEN, REFUSED).into_response();
+    }
+    next.run(request).await
+}
+
+/// What a page of somebody else is told.
+pub(super) const REFUSED: &str =
+    "this page is of another origin: `CORS_ORIGINS` says which ones may use this";
 
 /// Whether a request comes from where requests may come from: from no page at all, from a page of this
 /// service, or from one of the origins in `others`.

@@ -20,6 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     State,
     input::{Fields, Id, Input, Noted, Text, Whole},
+    live,
 };
 
 pub(super) mod approvals;
@@ -82,6 +83,7 @@ pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
         .routes(routes!(runs::log))
         .routes(routes!(runs::finish))
         .routes(routes!(runs::cancel))
+        .routes(routes!(live::events::get))
         .routes(routes!(control::get))
         .routes(routes!(control::pause))
         .routes(routes!(control::resume))
