@@ -12,6 +12,15 @@ pub struct UnknownName {
     pub expected: String,
 }
 
+/// An enum that is stored as text.
+pub trait DbEnum: Copy + Send + 'static {
+    /// Every value.
+    const ALL: &'static [Self];
+
+    /// The name as callers see it: in lower case.
+    fn wire(self) -> &'static str;
+}
+
 /// Declares an enum by the names that are stored, in upper case as the original program did, and those
 /// that callers see.
 macro_rules! db_enum {
@@ -39,17 +48,13 @@ macro_rules! db_enum {
             pub fn wire(self) -> &'static str {
                 match self { $(Self::$variant => $wire,)* }
             }
+        }
 
-            /// Reads the name that callers give.
-            pub fn from_wire(text: &str) -> Result<Self, $crate::UnknownName> {
-                match text {
-                    $($wire => Ok(Self::$variant),)*
-                    _ => Err($crate::UnknownName {
-                        kind: stringify!($name),
-                        found: text.to_owned(),
-                        expected: [$($wire),*].join(", "),
-                    }),
-                }
+        impl $crate::DbEnum for $name {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn wire(self) -> &'static str {
+                self.wire()
             }
         }
 

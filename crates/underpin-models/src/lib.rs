@@ -8,4 +8,4 @@ pub mod bot;
 pub mod project;
 pub mod registry;
 
-pub use db_enum::UnknownName;
+pub use db_enum::{DbEnum, UnknownName};

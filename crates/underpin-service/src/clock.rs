@@ -9,12 +9,6 @@ pub(crate) fn now() -> i64 {
     seconds(since_epoch())
 }
 
-/// Now, in UTC, to the microsecond.
-pub(crate) fn utc() -> NaiveDateTime {
-    let micros = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
-    DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc()
-}
-
 fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
@@ -22,4 +16,10 @@ fn since_epoch() -> Duration {
 /// The whole seconds of `duration`.
 pub(crate) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Now, in UTC, as the tables of projects keep it: to the microsecond, as PostgreSQL does.
+pub(crate) fn utc() -> NaiveDateTime {
+    let micros = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH).naive_utc()
 }

@@ -2,7 +2,14 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::Uri,
+    middleware::from_fn_with_state,
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
@@ -15,9 +22,12 @@ mod cached;
 mod current;
 mod error;
 mod extract;
+mod failure;
+mod flat;
 mod guard;
 mod health;
 mod history;
+mod input;
 mod live;
 mod metrics;
 mod open;
@@ -30,11 +40,13 @@ mod say;
 mod stats;
 mod tokens;
 mod user;
+mod v1;
 
 pub use auth::AdminToken;
 
 use cached::Cached;
 use error::{ApiError, Code};
+use failure::Failure;
 
 /// How long the database may take for an answer about itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -106,13 +118,38 @@ fn router(state: Arc<State>) -> Router {
         .route("/", get(page::get))
         .merge(live::sockets())
         .merge(openapi::viewer(document))
-        .fallback(async || no_route())
-        .method_not_allowed_fallback(async || {
-            ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`")
+        .merge(flat::routes())
+        .fallback(async |uri: Uri| {
+            flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
+        })
+        .method_not_allowed_fallback(async |uri: Uri| {
+            let error =
+                ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`");
+            refuse(uri.path(), error)
         })
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(timeout, guard::guard))
         .with_state(state)
+}
+
+/// Below these paths failures have the form that clients of the original project service know.
+const DETAILED: [&str; 7] = [
+    "/api/v1/",
+    "/api/projects",
+    "/api/tasks",
+    "/api/change-requests",
+    "/api/artifacts",
+    "/api/gates",
+    "/ws",
+];
+
+/// A failure at `path`, in the form that its callers know.
+fn refuse(path: &str, error: ApiError) -> Response {
+    if DETAILED.iter().any(|prefix| path.starts_with(prefix)) {
+        Failure::from(error).into_response()
+    } else {
+        error.into_response()
+    }
 }
 
 /// The answer where nothing is.

@@ -4,6 +4,7 @@
 
 mod clock;
 mod config;
+mod descriptors;
 mod feed;
 mod http;
 pub mod jobs;
@@ -53,6 +54,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             std::process::exit(0);
         }
     }
+    descriptors::allow(&config);
     let db = Db::connect(&config.database_url, &config.pool).await;
     let db = db.map_err(underpin::Error::from)?;
     let (leads, leading) = watch::channel(false);
@@ -83,8 +85,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             }
         };
         let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map_err(Into::into);
-        let jobs = jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone());
-        let jobs = jobs.map(Ok);
+        let jobs =
+            jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone()).map(Ok);
         tokio::try_join!(serve_bot, answer, jobs).map(drop)
     });
     shutdown::bounded(serve, &state, config.shutdown_timeout).await?;

@@ -46,12 +46,32 @@ pub struct ChangeRequestFilter {
     pub status: Option<ChangeRequestStatus>,
 }
 
+/// A change request's way to another status.
+struct Step {
+    to: ChangeRequestStatus,
+    event_type: &'static str,
+    /// What the event says besides.
+    more: Data,
+    expected_version: Option<i32>,
+}
+
 /// Somebody's answer to a submitted change request.
 struct Answer {
     status: ChangeRequestStatus,
     event_type: &'static str,
     approver: String,
     comment: Option<String>,
+    expected_version: Option<i32>,
+}
+
+impl ChangeRequest {
+    /// Whether it is at the version that the caller has read; any will do when that says none.
+    fn is_at(&self, expected_version: Option<i32>) -> Result<(), Refusal> {
+        match expected_version.filter(|version| *version != self.version) {
+            Some(expected) => Err(Refusal::Stale { expected, found: self.version }),
+            None => Ok(()),
+        }
+    }
 }
 
 repository! {
@@ -71,18 +91,18 @@ repository! {
             Ok(found(Kind::ChangeRequest, id, query.first(conn).await.optional()?))
         }
 
-        /// Gives a change request another status, and records that as `event_type`.
+        /// Gives a change request another status, and records that.
         transaction fn move_change_request(
             conn,
             project_id: i32,
             id: i32,
-            to: ChangeRequestStatus,
-            event_type: &'static str,
-            more: Data,
+            step: Step,
             now: NaiveDateTime,
         ) -> Result<ChangeRequest, Refusal> {
+            let Step { to, event_type, more, expected_version } = step;
             granted!(conn.locked(project_id).await?);
             let old = granted!(conn.change_request_in(project_id, id).await?);
+            granted!(old.is_at(expected_version));
             granted!(old.status.change(id, to));
             let mut told = data! {
                 change_request_id: id,
@@ -108,10 +128,10 @@ repository! {
             answer: Answer,
             now: NaiveDateTime,
         ) -> Result<ChangeRequest, Refusal> {
-            let Answer { status, event_type, approver, comment } = answer;
-            let told = data! { approver: approver.clone(), comment: comment.clone() };
-            let moved = conn.move_change_request(project_id, id, status, event_type, told, now);
-            let request = granted!(moved.await?);
+            let Answer { status, event_type, approver, comment, expected_version } = answer;
+            let more = data! { approver: approver.clone(), comment: comment.clone() };
+            let step = Step { to: status, event_type, more, expected_version };
+            let request = granted!(conn.move_change_request(project_id, id, step, now).await?);
             diesel::insert_into(approvals::table)
                 .values((
                     approvals::task_id.eq(request.task_id),
@@ -209,9 +229,7 @@ repository! {
         ) -> Result<ChangeRequest, Refusal> {
             granted!(conn.locked(project_id).await?);
             let old = granted!(conn.change_request_in(project_id, id).await?);
-            if let Some(expected) = expected_version.filter(|version| *version != old.version) {
-                return Ok(Err(Refusal::Stale { expected, found: old.version }));
-            }
+            granted!(old.is_at(expected_version));
             if old.status != ChangeRequestStatus::Draft {
                 granted!(old.status.change(id, ChangeRequestStatus::Draft));
             }
@@ -239,10 +257,12 @@ repository! {
             conn,
             project_id: i32,
             id: i32,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<ChangeRequest, Refusal> {
             let (to, event_type) = (ChangeRequestStatus::Submitted, "change_request_submitted");
-            conn.move_change_request(project_id, id, to, event_type, Data::new(), now).await
+            let step = Step { to, event_type, more: Data::new(), expected_version };
+            conn.move_change_request(project_id, id, step, now).await
         }
 
         /// Says yes to a submitted change request.
@@ -252,10 +272,11 @@ repository! {
             id: i32,
             approver: String,
             comment: Option<String>,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<ChangeRequest, Refusal> {
             let (status, event_type) = (ChangeRequestStatus::Approved, "change_request_approved");
-            let answer = Answer { status, event_type, approver, comment };
+            let answer = Answer { status, event_type, approver, comment, expected_version };
             conn.answer_change_request(project_id, id, answer, now).await
         }
 
@@ -266,10 +287,11 @@ repository! {
             id: i32,
             approver: String,
             comment: Option<String>,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<ChangeRequest, Refusal> {
             let (status, event_type) = (ChangeRequestStatus::Rejected, "change_request_rejected");
-            let answer = Answer { status, event_type, approver, comment };
+            let answer = Answer { status, event_type, approver, comment, expected_version };
             conn.answer_change_request(project_id, id, answer, now).await
         }
 
@@ -278,10 +300,12 @@ repository! {
             conn,
             project_id: i32,
             id: i32,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<ChangeRequest, Refusal> {
             let (to, event_type) = (ChangeRequestStatus::Implemented, "change_request_implemented");
-            conn.move_change_request(project_id, id, to, event_type, Data::new(), now).await
+            let step = Step { to, event_type, more: Data::new(), expected_version };
+            conn.move_change_request(project_id, id, step, now).await
         }
     }
 }

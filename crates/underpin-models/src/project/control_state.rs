@@ -13,9 +13,9 @@ use super::{
 use crate::{prepared::Prepare as _, repository::repository};
 
 /// Runs of one task before it is given up, where nobody said otherwise.
-pub(super) const MAX_ATTEMPTS: i32 = 3;
+pub const MAX_ATTEMPTS: i32 = 3;
 /// Seconds that a run may take, where nobody said otherwise.
-const TIMEOUT_SECONDS: i32 = 300;
+pub const TIMEOUT_SECONDS: i32 = 300;
 
 /// How far the runs of a project may go; one row per project.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]

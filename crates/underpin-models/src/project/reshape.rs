@@ -25,10 +25,12 @@ repository! {
             id: i32,
             parts: [TaskText; 2],
             reason: String,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<[Task; 2], Refusal> {
             granted!(conn.locked(project_id).await?);
             let source = granted!(conn.replaceable(project_id, id).await?);
+            granted!(source.is_at(expected_version));
             let graph = conn.dependency_graph(project_id).await?;
             let [one, other] = parts.map(|text| NewTask {
                 text,

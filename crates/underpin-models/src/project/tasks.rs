@@ -222,10 +222,12 @@ repository! {
             conn,
             project_id: i32,
             id: i32,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<Task, Refusal> {
             granted!(conn.locked(project_id).await?);
             let task = granted!(conn.task_in(project_id, id).await?);
+            granted!(task.is_at(expected_version));
             granted!(conn.no_open_run(id).await?);
             let graph = conn.dependency_graph(project_id).await?;
             let mut rewritten = dependencies::replaced(&graph, &[id].into(), &BTreeSet::new());
@@ -245,10 +247,12 @@ repository! {
             id: i32,
             approver: String,
             comment: Option<String>,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<Task, Refusal> {
             granted!(conn.locked(project_id).await?);
             let task = granted!(conn.task_in(project_id, id).await?);
+            granted!(task.is_at(expected_version));
             granted!(task.status.change(id, TaskStatus::Approved));
             granted!(conn.no_open_run(id).await?);
             let told = data! { approver: approver.clone() };
@@ -271,10 +275,12 @@ repository! {
             conn,
             project_id: i32,
             id: i32,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<(Option<Phase>, Option<Phase>), Refusal> {
             granted!(conn.locked(project_id).await?);
             let task = granted!(conn.task_in(project_id, id).await?);
+            granted!(task.is_at(expected_version));
             let old = task.current_phase;
             let Some(new) = Phase::after(old) else {
                 return Ok(Ok((old, None)));
@@ -295,9 +301,10 @@ repository! {
             id: i32,
             parts: [TaskText; 2],
             reason: String,
+            expected_version: Option<i32>,
             now: NaiveDateTime,
         ) -> Result<[Task; 2], Refusal> {
-            conn.split(project_id, id, parts, reason, now).await
+            conn.split(project_id, id, parts, reason, expected_version, now).await
         }
 
         /// One pending task for two or more, which are cancelled. It has the highest of their

@@ -84,7 +84,7 @@ fn an_artifact_outlives_its_task(#[case] dialect: Dialect) {
         let task = task(db, "one").await.id;
         let made = db.create_artifact(P, new(Some(task), None), at(2)).await.unwrap().unwrap();
 
-        db.delete_task(P, task, at(3)).await.unwrap().unwrap();
+        db.delete_task(P, task, None, at(3)).await.unwrap().unwrap();
 
         assert_eq!(db.artifact(P, made.id).await.unwrap().unwrap().task_id, None);
         assert_eq!(told(db, 2).await, ["artifact_created", "task_deleted"]);

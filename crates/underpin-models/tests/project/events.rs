@@ -76,7 +76,7 @@ fn what_cannot_be_told_does_not_happen(#[case] dialect: Dialect) {
         let before = rows(on);
 
         db.create_task(P, new_task("two", &[]), at(1)).await.unwrap_err();
-        db.approve_task(P, id, "ann".to_owned(), None, at(1)).await.unwrap_err();
+        db.approve_task(P, id, "ann".to_owned(), None, None, at(1)).await.unwrap_err();
         // The second of two events.
         let status = Some(underpin_models::project::TaskStatus::Cancelled);
         let update = TaskUpdate { title: Some("new".to_owned()), status, ..TaskUpdate::default() };

@@ -46,10 +46,10 @@ async fn task_refusals(db: &Db, id: i32, own: i32) -> Vec<Refusal> {
     let content = why();
     vec![
         db.update_task(2, id, TaskUpdate::default(), at(2)).await.unwrap().unwrap_err(),
-        db.delete_task(2, id, at(2)).await.unwrap().unwrap_err(),
-        db.approve_task(2, id, ann(), None, at(2)).await.unwrap().unwrap_err(),
-        db.advance_task(2, id, at(2)).await.unwrap().unwrap_err(),
-        db.split_task(2, id, parts, why(), at(2)).await.unwrap().unwrap_err(),
+        db.delete_task(2, id, None, at(2)).await.unwrap().unwrap_err(),
+        db.approve_task(2, id, ann(), None, None, at(2)).await.unwrap().unwrap_err(),
+        db.advance_task(2, id, None, at(2)).await.unwrap().unwrap_err(),
+        db.split_task(2, id, parts, why(), None, at(2)).await.unwrap().unwrap_err(),
         db.merge_tasks(2, vec![own, id], text("m"), why(), at(2)).await.unwrap().unwrap_err(),
         db.set_dependencies(2, id, Vec::new(), None, at(2)).await.unwrap().unwrap_err(),
         db.set_gates(2, id, Vec::new(), None, at(2)).await.unwrap().unwrap_err(),
@@ -81,10 +81,10 @@ async fn request_refusals(db: &Db, id: i32, own_task: i32) -> Vec<Refusal> {
     let of_own = approval(own_task, Some(id));
     vec![
         db.update_change_request(2, id, ann(), None, at(2)).await.unwrap().unwrap_err(),
-        db.submit_change_request(2, id, at(2)).await.unwrap().unwrap_err(),
-        db.approve_change_request(2, id, ann(), None, at(2)).await.unwrap().unwrap_err(),
-        db.reject_change_request(2, id, ann(), None, at(2)).await.unwrap().unwrap_err(),
-        db.implement_change_request(2, id, at(2)).await.unwrap().unwrap_err(),
+        db.submit_change_request(2, id, None, at(2)).await.unwrap().unwrap_err(),
+        db.approve_change_request(2, id, ann(), None, None, at(2)).await.unwrap().unwrap_err(),
+        db.reject_change_request(2, id, ann(), None, None, at(2)).await.unwrap().unwrap_err(),
+        db.implement_change_request(2, id, None, at(2)).await.unwrap().unwrap_err(),
         db.create_approval(2, of_own, at(2)).await.unwrap().unwrap_err(),
         db.change_requests(2, ChangeRequestFilter::default(), after).await.unwrap().unwrap_err(),
     ]
@@ -207,7 +207,7 @@ fn texts_come_back_as_they_went_in(#[case] dialect: Dialect) {
                 ..new_task("", &[])
             };
             let id = db.create_task(P, new, at(0)).await.unwrap().unwrap().id;
-            db.approve_task(P, id, own(), given(), at(1)).await.unwrap().unwrap();
+            db.approve_task(P, id, own(), given(), None, at(1)).await.unwrap().unwrap();
             let gates = vec![json!({ "command": hostile })];
             db.set_gates(P, id, gates.clone(), None, at(1)).await.unwrap().unwrap();
             let request =

@@ -94,10 +94,10 @@ fn phases_follow_one_another() {
 fn callers_and_tables_name_alike_but_for_the_case() {
     for status in TaskStatus::ALL {
         assert_eq!(status.wire().to_uppercase(), status.as_str());
-        assert_eq!(TaskStatus::from_wire(status.wire()), Ok(*status));
+        assert_eq!(status.as_str().parse(), Ok(*status));
     }
     assert_eq!(
-        Phase::from_wire("PLANNER").unwrap_err().to_string(),
-        "`PLANNER` is no Phase: expected one of planner, architect, review_approval, coder"
+        "planner".parse::<Phase>().unwrap_err().to_string(),
+        "`planner` is no Phase: expected one of PLANNER, ARCHITECT, REVIEW_APPROVAL, CODER"
     );
 }

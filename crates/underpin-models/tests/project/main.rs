@@ -119,7 +119,7 @@ async fn task_after(db: &Db, title: &str, dependencies: &[i32]) -> Task {
 }
 
 async fn approve(db: &Db, id: i32) -> Task {
-    db.approve_task(P, id, "ann".to_owned(), None, at(1)).await.unwrap().unwrap()
+    db.approve_task(P, id, "ann".to_owned(), None, None, at(1)).await.unwrap().unwrap()
 }
 
 /// An approved task of project 1.

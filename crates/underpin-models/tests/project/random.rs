@@ -159,15 +159,15 @@ impl Real {
             }
             Op::Approve(name) => {
                 let ann = "ann".to_owned();
-                db.approve_task(project, self.id(*name), ann, None, now).await.unwrap()?;
+                db.approve_task(project, self.id(*name), ann, None, None, now).await.unwrap()?;
             }
             Op::Advance(name) => {
-                db.advance_task(project, self.id(*name), now).await.unwrap()?;
+                db.advance_task(project, self.id(*name), None, now).await.unwrap()?;
             }
             Op::Split(name) => {
                 let (parts, why) = ([text(0), text(0)], String::new());
                 let made =
-                    db.split_task(project, self.id(*name), parts, why, now).await.unwrap()?;
+                    db.split_task(project, self.id(*name), parts, why, None, now).await.unwrap()?;
                 self.tasks.extend(made.map(|task| Some(task.id)));
             }
             Op::Merge(names) => {
@@ -176,7 +176,7 @@ impl Real {
                 self.tasks.push(Some(made.id));
             }
             Op::Delete(name) => {
-                db.delete_task(project, self.id(*name), now).await.unwrap()?;
+                db.delete_task(project, self.id(*name), None, now).await.unwrap()?;
                 self.tasks[*name] = None;
             }
             Op::Wait(name, first) => {
@@ -225,15 +225,15 @@ impl Real {
                 let ann = "ann".to_owned();
                 match to {
                     ChangeRequestStatus::Submitted => {
-                        db.submit_change_request(project, id, now).await
+                        db.submit_change_request(project, id, None, now).await
                     }
                     ChangeRequestStatus::Approved => {
-                        db.approve_change_request(project, id, ann, None, now).await
+                        db.approve_change_request(project, id, ann, None, None, now).await
                     }
                     ChangeRequestStatus::Rejected => {
-                        db.reject_change_request(project, id, ann, some("no"), now).await
+                        db.reject_change_request(project, id, ann, some("no"), None, now).await
                     }
-                    _ => db.implement_change_request(project, id, now).await,
+                    _ => db.implement_change_request(project, id, None, now).await,
                 }
                 .unwrap()?;
             }

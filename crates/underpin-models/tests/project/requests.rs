@@ -23,14 +23,14 @@ async fn move_to(db: &Db, id: i32, to: ChangeRequestStatus) -> Result<ChangeRequ
         ChangeRequestStatus::Draft => {
             db.update_change_request(P, id, "other".to_owned(), None, at(5)).await
         }
-        ChangeRequestStatus::Submitted => db.submit_change_request(P, id, at(5)).await,
+        ChangeRequestStatus::Submitted => db.submit_change_request(P, id, None, at(5)).await,
         ChangeRequestStatus::Approved => {
-            db.approve_change_request(P, id, ann, some("yes"), at(5)).await
+            db.approve_change_request(P, id, ann, some("yes"), None, at(5)).await
         }
         ChangeRequestStatus::Rejected => {
-            db.reject_change_request(P, id, ann, some("no"), at(5)).await
+            db.reject_change_request(P, id, ann, some("no"), None, at(5)).await
         }
-        ChangeRequestStatus::Implemented => db.implement_change_request(P, id, at(5)).await,
+        ChangeRequestStatus::Implemented => db.implement_change_request(P, id, None, at(5)).await,
     }
     .unwrap()
 }

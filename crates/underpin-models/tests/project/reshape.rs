@@ -36,7 +36,8 @@ fn two_tasks_take_the_place_of_one(#[case] dialect: Dialect) {
         on.batch(&format!("UPDATE tasks SET extra_data = '{{\"kept\": [1]}}' WHERE id = {id}"));
         let before = newest(db).await;
 
-        let split = db.split_task(P, id, parts(), "too \"big\"".to_owned(), at(2)).await.unwrap();
+        let split =
+            db.split_task(P, id, parts(), "too \"big\"".to_owned(), None, at(2)).await.unwrap();
 
         let [left, right] = split.unwrap();
         for (made, title) in [(&left, "left"), (&right, "right")] {
@@ -83,14 +84,14 @@ fn what_is_done_is_not_split(#[case] dialect: Dialect) {
             on.batch(&format!("UPDATE tasks SET status = '{status}'"));
             let before = rows(on);
 
-            let refused = db.split_task(P, id, parts(), String::new(), at(1)).await.unwrap();
+            let refused = db.split_task(P, id, parts(), String::new(), None, at(1)).await.unwrap();
 
             let from = status.wire();
             let moved = Refusal::Transition { kind: Kind::Task, id, from, to: "cancelled" };
             assert_eq!(refused.unwrap_err(), moved);
             assert_eq!(rows(on), before);
         }
-        let unknown = db.split_task(P, 99, parts(), String::new(), at(1)).await.unwrap();
+        let unknown = db.split_task(P, 99, parts(), String::new(), None, at(1)).await.unwrap();
         assert_eq!(unknown.unwrap_err(), no(Kind::Task, 99));
     });
 }
@@ -105,7 +106,7 @@ fn what_an_older_program_noted_is_kept(#[case] dialect: Dialect) {
             let quoted = previous.replace('\'', "''");
             on.batch(&format!("UPDATE tasks SET extra_data = '{quoted}' WHERE id = {id}"));
 
-            let split = db.split_task(P, id, parts(), "why".to_owned(), at(1)).await.unwrap();
+            let split = db.split_task(P, id, parts(), "why".to_owned(), None, at(1)).await.unwrap();
 
             let ids = split.unwrap().map(|task| task.id);
             let source = db.task(P, id).await.unwrap().unwrap();

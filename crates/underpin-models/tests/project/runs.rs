@@ -171,11 +171,11 @@ fn the_status_of_a_task_that_runs_is_the_runs(#[case] dialect: Dialect) {
 
         let update = TaskUpdate { status: Some(TaskStatus::Cancelled), ..TaskUpdate::default() };
         assert_eq!(db.update_task(P, id, update, at(11)).await.unwrap().unwrap_err(), open);
-        let approval = db.approve_task(P, id, "ann".to_owned(), None, at(11)).await.unwrap();
+        let approval = db.approve_task(P, id, "ann".to_owned(), None, None, at(11)).await.unwrap();
         assert_eq!(approval.unwrap_err(), open);
-        assert_eq!(db.delete_task(P, id, at(11)).await.unwrap().unwrap_err(), open);
+        assert_eq!(db.delete_task(P, id, None, at(11)).await.unwrap().unwrap_err(), open);
         let parts: [TaskText; 2] = ["a", "b"].map(text);
-        let split = db.split_task(P, id, parts, String::new(), at(11)).await.unwrap();
+        let split = db.split_task(P, id, parts, String::new(), None, at(11)).await.unwrap();
         assert_eq!(split.unwrap_err(), open);
         let ids = vec![other, id];
         let merge = db.merge_tasks(P, ids, text("m"), String::new(), at(11)).await.unwrap();

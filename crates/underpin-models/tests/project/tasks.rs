@@ -73,7 +73,7 @@ fn tasks_are_listed_by_urgency_then_age_from_any_place(#[case] dialect: Dialect)
         assert!(list(any, -1, None, -1).await.is_empty());
 
         approve(db, ids[0]).await;
-        db.advance_task(P, ids[4], at(1)).await.unwrap().unwrap();
+        db.advance_task(P, ids[4], None, at(1)).await.unwrap().unwrap();
         let approved = TaskFilter { status: Some(TaskStatus::Approved), ..any };
         assert_eq!(list(approved, 100, None, 0).await, [ids[0]]);
         // The place does not depend on the filter.
@@ -239,7 +239,8 @@ fn a_task_is_approved_once(#[case] dialect: Dialect) {
         let id = task(db, "one").await.id;
 
         let comment = some("go");
-        let done = db.approve_task(P, id, "ann".to_owned(), comment.clone(), at(1)).await.unwrap();
+        let done =
+            db.approve_task(P, id, "ann".to_owned(), comment.clone(), None, at(1)).await.unwrap();
 
         assert_eq!(done.unwrap().status, TaskStatus::Approved);
         let approvals = db.approvals(P, Some(id), Page::default()).await.unwrap().unwrap();
@@ -255,7 +256,7 @@ fn a_task_is_approved_once(#[case] dialect: Dialect) {
         assert_eq!(events(db, 2).await, [("task_status_changed".to_owned(), Some(id), moved)]);
 
         let before = rows(on);
-        let again = db.approve_task(P, id, "bob".to_owned(), None, at(2)).await.unwrap();
+        let again = db.approve_task(P, id, "bob".to_owned(), None, None, at(2)).await.unwrap();
         assert_eq!(
             again.unwrap_err(),
             Refusal::Transition { kind: Kind::Task, id, from: "approved", to: "approved" }
@@ -271,7 +272,7 @@ fn a_task_is_coded_when_it_is_approved(#[case] dialect: Dialect) {
     on_head(dialect, async |Rig { db, .. }| {
         use Phase::{Architect, Coder, Planner, ReviewApproval};
         let id = task(db, "one").await.id;
-        let advance = async || db.advance_task(P, id, at(1)).await.unwrap();
+        let advance = async || db.advance_task(P, id, None, at(1)).await.unwrap();
 
         assert_eq!(advance().await, Ok((None, Some(Planner))));
         assert_eq!(advance().await, Ok((Some(Planner), Some(Architect))));
@@ -307,13 +308,13 @@ fn nothing_waits_for_a_task_that_is_deleted(#[case] dialect: Dialect) {
         let waiting = task_after(db, "waiting", &[one.id, two.id]).await;
         let before = newest(db).await;
 
-        assert_eq!(db.delete_task(P, one.id, at(1)).await.unwrap().unwrap(), one);
+        assert_eq!(db.delete_task(P, one.id, None, at(1)).await.unwrap().unwrap(), one);
 
         assert_eq!(db.task(P, one.id).await.unwrap(), None);
         assert_eq!(db.task_versions(P, one.id).await.unwrap(), None);
         assert_eq!(db.dependencies(P, waiting.id).await.unwrap(), Some(vec![two.id]));
         assert_eq!(told(db, before).await, ["task_deleted", "task_updated"]);
-        let again = db.delete_task(P, one.id, at(1)).await.unwrap().unwrap_err();
+        let again = db.delete_task(P, one.id, None, at(1)).await.unwrap().unwrap_err();
         assert_eq!(again, no(Kind::Task, one.id));
     });
 }

@@ -110,6 +110,12 @@ impl ApiError {
             .because(cause)
     }
 
+    /// Status, message and the cause for the log.
+    pub(super) fn into_parts(self) -> (StatusCode, Cow<'static, str>, Option<String>) {
+        let cause = self.cause.map(|Cause(cause)| cause);
+        (self.problem.code.status(), self.problem.message, cause)
+    }
+
     /// Tells the log why.
     pub(super) fn because(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(Cause(cause.into())), ..self }

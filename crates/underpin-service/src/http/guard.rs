@@ -9,11 +9,14 @@ use axum::{
     extract::{MatchedPath, Request, State as Shared},
     http::{HeaderValue, Method, header},
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use futures_util::FutureExt as _;
 
-use super::error::{ApiError, Cause, Code};
+use super::{
+    error::{ApiError, Cause, Code},
+    refuse,
+};
 
 /// Answers within `limit`, also when a handler panics; logs the cause of a failure once.
 pub(super) async fn guard(
@@ -26,13 +29,15 @@ pub(super) async fn guard(
     // Never the path itself: whoever asks would decide how many series there are.
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let path = request.uri().path().to_owned();
     let work = AssertUnwindSafe(next.run(request)).catch_unwind();
     let mut response = match tokio::time::timeout(limit, work).await {
         Ok(Ok(response)) => response,
-        Ok(Err(panic)) => ApiError::internal(panicked(panic.as_ref())).into_response(),
-        Err(_) => ApiError::new(Code::Timeout, "this took too long: try again later")
-            .because(format!("not done after {} s", limit.as_secs()))
-            .into_response(),
+        Ok(Err(panic)) => refuse(&path, ApiError::internal(panicked(panic.as_ref()))),
+        Err(_) => {
+            let late = ApiError::new(Code::Timeout, "this took too long: try again later");
+            refuse(&path, late.because(format!("not done after {} s", limit.as_secs())))
+        }
     };
     let status = response.status();
     if let Some(Cause(cause)) = response.extensions_mut().remove() {

@@ -1,13 +1,9 @@
 //! How handlers come to a project.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the routes that change projects come with the API")
-)]
-
 use std::ops::Deref;
 
 use underpin_db::Db;
+use underpin_models::{project::NewProject, registry::RegisteredProject};
 use underpin_projects::{OpenProject, ProjectError};
 
 use super::State;
@@ -30,6 +26,16 @@ impl State {
     /// A project, to change it.
     pub(crate) async fn change(&self, id: i32) -> Result<Change, ProjectError> {
         Ok(Change { project: self.project(id).await?, feed: self.feed.clone(), id })
+    }
+
+    /// Makes a project with a database of its own.
+    pub(crate) async fn create_project(
+        &self,
+        new: NewProject,
+    ) -> Result<RegisteredProject, ProjectError> {
+        let project = self.projects.create(new, clock::utc()).await?;
+        self.feed.changed(project.id);
+        Ok(project)
     }
 }
 
@@ -56,7 +62,7 @@ mod tests {
     use underpin::{Engine, Goal, Options};
     use underpin_db::PoolOptions;
     use underpin_models::{
-        project::{NewProject, NewTask, TaskRepository as _, TaskText},
+        project::{NewTask, TaskRepository as _, TaskText},
         registry::ProjectChangeRepository as _,
     };
     use underpin_testkit::{Dialect, TestDb, block_on};
@@ -84,7 +90,7 @@ mod tests {
             let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
             let state = State::new(config, db, recorder.handle());
             let new = NewProject { name: "one".to_owned(), ..NewProject::default() };
-            let project = state.projects.create(new, clock::utc()).await.unwrap();
+            let project = state.create_project(new).await.unwrap();
             test(&state, project.id).await;
         });
     }

@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{
-    State, current, health, history, live, metrics, outbound, ready, say, stats, tokens, user,
+    State, current, health, history, live, metrics, outbound, ready, say, stats, tokens, user, v1,
 };
 
 /// What the document says besides its routes.
@@ -25,14 +25,21 @@ use super::{
 #[openapi(
     info(
         title = "underpin-service",
-        description = "The chat bot's data. Times are Unix seconds. Every failure has the same form.",
+        description = "The chat bot's data: times are Unix seconds, every failure is an `error`. \
+            Projects, each with a database of its own, below `/api/v1`: times are UTC in ISO 8601, \
+            every failure is a `detail`.",
         license(name = "MIT OR Apache-2.0"),
     ),
     modifiers(&Security),
     tags(
         (name = "bot", description = "What the bot knows, and what it is to say"),
         (name = "tokens", description = "Tokens of callers; only with an `ADMIN_TOKEN`"),
-        (name = "projects", description = "What happens in projects"),
+        (name = "projects", description = "Projects, each with a database of its own"),
+        (name = "tasks", description = "Work in a project"),
+        (name = "change requests", description = "What phases of tasks propose"),
+        (name = "approvals", description = "Answers of people"),
+        (name = "runs", description = "Attempts of engines at tasks"),
+        (name = "control", description = "How far the runs of a project may go"),
         (name = "service", description = "How the service itself is"),
     )
 )]
@@ -70,6 +77,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))
+        .merge(v1::routes())
 }
 
 /// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:

@@ -1,0 +1,189 @@
+//! How a request about projects fails: `{"detail": …}`, as clients of the original know it.
+
+use std::borrow::Cow;
+
+use axum::{
+    Json,
+    extract::rejection::BytesRejection,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use underpin_db::DbError;
+use underpin_models::project::{DependencyFault, Kind, Refusal};
+use underpin_projects::ProjectError;
+use utoipa::ToSchema;
+
+use super::error::{ApiError, Cause};
+
+/// The body of a failure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FailureBody {
+    detail: Detail,
+}
+
+/// What is wrong: a text, or with 422 each fault in the request.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Detail {
+    /// For people.
+    Text(Cow<'static, str>),
+    /// Each fault in the request.
+    Faults(Vec<Fault>),
+}
+
+/// A value that cannot be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Fault {
+    /// What kind of fault, for programs: `missing`, `string_too_long`, `int_parsing`, …
+    #[schema(value_type = String)]
+    r#type: &'static str,
+    /// Where: `body`, `query` or `path`, then names of fields and places in lists.
+    #[schema(value_type = Vec<String>)]
+    loc: Vec<Place>,
+    /// For people.
+    msg: String,
+}
+
+/// A step on the way to a value.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Place {
+    Name(String),
+    Index(usize),
+}
+
+impl From<&'static str> for Place {
+    fn from(name: &'static str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl Fault {
+    pub(super) fn new(r#type: &'static str, msg: String) -> Self {
+        Self { r#type, loc: Vec::new(), msg }
+    }
+
+    /// The same, seen from outside of `place`.
+    pub(super) fn within(mut self, place: impl Into<Place>) -> Self {
+        self.loc.insert(0, place.into());
+        self
+    }
+}
+
+/// Why a request about projects fails: what the caller reads, and what only the log may say.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    detail: Detail,
+    cause: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: Detail::Text(detail.into()), cause: None }
+    }
+
+    /// Values that cannot be used.
+    pub(super) fn faults(faults: Vec<Fault>) -> Self {
+        let detail = Detail::Faults(faults);
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail, cause: None }
+    }
+
+    pub(super) fn not_found(kind: Kind, id: i32) -> Self {
+        Refusal::NotFound { kind, id }.into()
+    }
+
+    /// A fault on this side, which the log tells.
+    pub(super) fn internal(cause: impl Into<String>) -> Self {
+        ApiError::internal(cause).into()
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(FailureBody { detail: self.detail })).into_response();
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(Cause(cause));
+        }
+        response
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let (status, message, cause) = error.into_parts();
+        Self { status, detail: Detail::Text(message), cause }
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<BytesRejection> for Failure {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than `HTTP_BODY_LIMIT_BYTES` allows",
+            ),
+            status => Self::new(status, "cannot read the body"),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let status = match &refusal {
+            Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
+            Refusal::Stale { .. } => StatusCode::PRECONDITION_FAILED,
+            Refusal::TooFew | Refusal::Duplicate { .. } => StatusCode::BAD_REQUEST,
+            Refusal::Dependencies {
+                fault: DependencyFault::Unknown { .. } | DependencyFault::Itself { .. },
+            } => {
+                let fault = Fault::new("value_error", refusal.to_string());
+                return Self::faults(vec![fault.within("dependencies").within("body")]);
+            }
+            Refusal::Limit { limit, .. } => {
+                let fault = Fault::new("greater_than_equal", refusal.to_string());
+                return Self::faults(vec![fault.within(*limit).within("body")]);
+            }
+            Refusal::Transition { .. }
+            | Refusal::Paused
+            | Refusal::AttemptsExhausted { .. }
+            | Refusal::NotApproved { .. }
+            | Refusal::Running { .. }
+            | Refusal::Dependencies { .. } => StatusCode::CONFLICT,
+        };
+        Self::new(status, refusal.to_string())
+    }
+}
+
+impl From<ProjectError> for Failure {
+    fn from(error: ProjectError) -> Self {
+        let text = error.to_string();
+        match error {
+            ProjectError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, text),
+            ProjectError::NameTaken(_)
+            | ProjectError::State { .. }
+            | ProjectError::InUse { .. } => Self::new(StatusCode::CONFLICT, text),
+            ProjectError::Name { .. } => {
+                let fault = Fault::new("value_error", text);
+                Self::faults(vec![fault.within("name").within("body")])
+            }
+            ProjectError::Behind { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
+            ProjectError::Database(error) => error.into(),
+            ProjectError::Gone { id, .. } | ProjectError::Schema { id, .. } => Self {
+                detail: Detail::Text(
+                    format!("project {id} cannot be served: the log of the service says why")
+                        .into(),
+                ),
+                ..Self::internal(text)
+            },
+            ProjectError::File { .. } | ProjectError::Template(_) => Self::internal(text),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What the API of projects takes out of a request, and how its document describes that.
+//!
+//! An [`Input`] says once which fields it has. The same words read a body, a query or a path, tell
+//! every fault at once, and describe the fields in the document.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use serde_json::{Map, Value};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Required, Schema,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type},
+    },
+};
+
+use super::failure::{Failure, Fault};
+
+mod fields;
+mod kinds;
+
+pub(super) use fields::{Fields, Noted};
+use kinds::Nested;
+pub(super) use kinds::{Array, Count, Flag, Id, Json, Kind, List, OneOf, Text, Whole};
+
+/// Something that a request says.
+pub(super) trait Input: Sized {
+    /// Reads every field before it gives up, so that every fault is told.
+    fn read(fields: &mut Fields) -> Result<Self, Noted>;
+}
+
+/// What the fields of `values` say, all of them or none.
+fn read<T: Input>(values: Map<String, Value>, place: &'static str) -> Result<T, Failure> {
+    all(Nested::new().read(Value::Object(values)), place)
+}
+
+/// What was read at `place`, or the faults in it.
+fn all<T>(read: Result<T, Vec<Fault>>, place: &'static str) -> Result<T, Failure> {
+    read.map_err(|faults| {
+        Failure::faults(faults.into_iter().map(|fault| fault.within(place)).collect())
+    })
+}
+
+/// What a body may be: an object with the fields of an [`Input`], or an [`Array`] of such.
+pub(super) trait Content: Sized {
+    /// As a value of this kind.
+    fn kind() -> impl Kind<Value = Self>;
+}
+
+impl<T: Input> Content for T {
+    fn kind() -> impl Kind<Value = Self> {
+        Nested::new()
+    }
+}
+
+/// The body of a request. No body at all is an empty object.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: Content, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let json = is_json(request.headers());
+        let bytes = Bytes::from_request(request, state).await?;
+        if bytes.is_empty() {
+            return all(T::kind().read(Value::Object(Map::new())), "body").map(Self);
+        }
+        if !json {
+            let message = "expected a body with `Content-Type: application/json`";
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => all(T::kind().read(value), "body").map(Self),
+            Err(error) => {
+                let fault = Fault::new("json_invalid", format!("expected JSON: {error}"));
+                all(Err(vec![fault]), "body")
+            }
+        }
+    }
+}
+
+/// `application/json`, or a type that ends in `+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let kind = kind.trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// What follows the question mark. Of a parameter that is given twice the last one counts.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: Input, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let text = |text: Cow<'_, str>| text.into_owned();
+        let values = pairs.map(|(name, value)| (text(name), Value::String(text(value))));
+        read(values.collect(), "query").map(Self)
+    }
+}
+
+/// The parts of the path that are not fixed.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: Input, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let values = RawPathParams::from_request_parts(parts, state).await;
+        let values = values.map_err(|_| Failure::new(StatusCode::NOT_FOUND, "Not Found"))?;
+        let values = values.iter().map(|(name, value)| (name.to_owned(), Value::from(value)));
+        read(values.collect(), "path").map(Self)
+    }
+}
+
+impl<T: Content> PartialSchema for Body<T> {
+    fn schema() -> RefOr<Schema> {
+        T::kind().schema()
+    }
+}
+
+impl<T: Content> ToSchema for Body<T> {}
+
+/// The schema of an object with the fields of `T`.
+fn object<T: Input>() -> RefOr<Schema> {
+    let described = Fields::described::<T>();
+    let mut object = ObjectBuilder::new().schema_type(SchemaType::new(Type::Object));
+    for field in described.fields {
+        object = object.property(field.name, field.schema);
+        if field.required {
+            object = object.required(field.name);
+        }
+    }
+    if !described.open {
+        object = object.additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    }
+    object.into()
+}
+
+impl<T: Input> IntoParams for Query<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters::<T>(&ParameterIn::Query)
+    }
+}
+
+impl<T: Input> IntoParams for Path<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        parameters::<T>(&ParameterIn::Path)
+    }
+}
+
+fn parameters<T: Input>(place: &ParameterIn) -> Vec<Parameter> {
+    let fields = Fields::described::<T>().fields.into_iter();
+    let parameter = |field: fields::Described| {
+        let required = if field.required { Required::True } else { Required::False };
+        ParameterBuilder::new()
+            .name(field.name)
+            .parameter_in(place.clone())
+            .required(required)
+            .schema(Some(field.schema))
+            .build()
+    };
+    fields.map(parameter).collect()
+}
+
+/// `If-Match`: the version that the caller has read; `None` without the header and for `*`.
+pub(super) struct IfMatch(pub(super) Option<i32>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let value = value.to_str().unwrap_or_default().trim();
+        if value == "*" {
+            return Ok(Self(None));
+        }
+        let version = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        match version.and_then(|version| version.parse().ok()) {
+            Some(version) => Ok(Self(Some(version))),
+            None => Err(Failure::new(
+                StatusCode::PRECONDITION_FAILED,
+                "`If-Match`: expected the `ETag` of an answer, such as `\"3\"`",
+            )),
+        }
+    }
+}
