@@ -27,7 +27,7 @@ mod kinds;
 
 pub(super) use fields::{Fields, Noted};
 use kinds::Nested;
-pub(super) use kinds::{Array, Flag, Id, Json, Kind, List, OneOf, Text, Whole};
+pub(super) use kinds::{Array, Count, Flag, Id, Json, Kind, List, OneOf, Text, Whole};
 
 /// Something that a request says.
 pub(super) trait Input: Sized {

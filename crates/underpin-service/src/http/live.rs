@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::any};
+use axum::{Router, http::StatusCode, routing::any};
 
-use super::State;
+use super::{State, failure::Failure};
+use crate::feed::FollowError;
 
-mod detail;
 pub(super) mod events;
 mod socket;
 
@@ -15,4 +15,14 @@ pub(super) fn sockets() -> Router<Arc<State>> {
     Router::new()
         .route("/ws", any(socket::all))
         .route("/ws/projects/{project_id}", any(socket::project))
+}
+
+impl From<FollowError> for Failure {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Project(error) => error.into(),
+            FollowError::Gone { .. } => Self::new(StatusCode::GONE, error.to_string()),
+            FollowError::Ended => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        }
+    }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime};
-use underpin_db::DbError;
 use underpin_models::{project::EventRepository as _, registry::ProjectState};
 use underpin_projects::{ProjectError, Projects};
 
@@ -19,15 +18,11 @@ pub(super) async fn delete_old(
     projects: &Projects,
     period: Duration,
     now: i64,
-) -> Result<usize, DbError> {
+) -> Result<usize, ProjectError> {
     let Some(oldest) = DateTime::from_timestamp(before(now, period), 0) else { return Ok(0) };
     let (mut deleted, mut after) = (0, 0);
     loop {
-        let page = match projects.list(vec![ProjectState::Ready], after, PAGE).await {
-            Ok(page) => page,
-            Err(ProjectError::Database(error)) => return Err(error),
-            Err(error) => return Err(DbError { message: error.to_string(), ..DbError::default() }),
-        };
+        let page = projects.list(vec![ProjectState::Ready], after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(deleted) };
         after = last.id;
         for project in &page {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use underpin_db::{Db, DbError};
+use underpin_db::Db;
 use underpin_models::bot::{
     ApiTokenRepository as _, OutboundRepository as _, RecentChatRepository as _,
     UserCountRepository as _,
 };
-use underpin_projects::Projects;
+use underpin_projects::{ProjectError, Projects};
 
 use super::{Settings, before, events};
 
@@ -17,7 +17,7 @@ pub(super) async fn run(
     db: &Db,
     projects: &Projects,
     now: i64,
-) -> Result<String, DbError> {
+) -> Result<String, ProjectError> {
     let old = |period: Duration| (!period.is_zero()).then(|| before(now, period));
     let mut deleted = Vec::new();
     if let Some(before) = old(settings.user_counts) {

@@ -9,5 +9,6 @@ mod hostile;
 mod metrics;
 mod page;
 #[path = "../common/service.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod service;
 mod tokens;

@@ -98,7 +98,7 @@ impl Socket {
     }
 
     /// Whether the connection ends within `time`.
-    pub(crate) fn is_gone(mut self, time: Duration) -> bool {
+    pub(crate) fn ends_within(mut self, time: Duration) -> bool {
         self.socket.get_ref().set_read_timeout(Some(time)).unwrap();
         loop {
             match self.socket.read() {
@@ -110,7 +110,7 @@ impl Socket {
     }
 
     /// What comes until the other side closes, and how it does.
-    pub(crate) fn to_the_end(mut self) -> (usize, Option<CloseFrame>) {
+    pub(crate) fn rest(mut self) -> (usize, Option<CloseFrame>) {
         let mut texts = 0;
         loop {
             match self.socket.read() {

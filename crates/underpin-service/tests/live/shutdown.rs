@@ -26,7 +26,7 @@ fn those_who_listen_do_not_keep_it_from_ending(#[case] dialect: Dialect) {
         let line = format!("underpin_event_subscribers{{kind=\"{kind}\"}} 1");
         assert!(metrics.contains(&line), "{metrics}");
     }
-    let ends = sockets.map(|socket| std::thread::spawn(move || socket.to_the_end()));
+    let ends = sockets.map(|socket| std::thread::spawn(move || socket.rest()));
 
     let (code, time) = service.stop();
 
@@ -75,7 +75,7 @@ fn a_project_that_is_put_aside_has_no_more_listeners(#[case] dialect: Dialect) {
         Dialect::Postgres => elsewhere.run(elsewhere.projects.archive(id, now())).unwrap(),
     }
 
-    let (texts, end) = socket.to_the_end();
+    let (texts, end) = socket.rest();
     assert_eq!((texts, u16::from(end.unwrap().code)), (0, 1001));
     assert!(stream.rest().contains("id: 1\n"));
     eventually("nobody listens", || {

@@ -67,7 +67,8 @@ fn whoever_comes_in_the_middle_hears_the_rest_without_a_gap(#[case] dialect: Dia
         scope.spawn(|| elsewhere.many(id, 4, 100));
         let join = |one: usize| {
             sleep(Duration::from_millis(50));
-            let path = if one % 2 == 0 { "/ws".to_owned() } else { format!("/ws/projects/{id}") };
+            let path =
+                if one.is_multiple_of(2) { "/ws".to_owned() } else { format!("/ws/projects/{id}") };
             Socket::open(&service, &path)
         };
         (0..10).map(join).collect::<Vec<_>>()
@@ -118,7 +119,7 @@ fn whoever_is_too_slow_for_all_projects_is_told_so(#[case] dialect: Dialect) {
     assert_eq!(stream.numbers(count), (first..=last).collect::<Vec<_>>());
     let heard: Vec<_> = of_one.numbers(count).into_iter().map(|one| one.1).collect();
     assert_eq!(heard, (first..=last).collect::<Vec<_>>());
-    let (texts, end) = slow.to_the_end();
+    let (texts, end) = slow.rest();
     let end = end.unwrap();
     assert_eq!(u16::from(end.code), 1013, "{texts}");
     assert!(end.reason.as_str().starts_with("too slow: "), "{end:?}");

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, Query, State as Shared, rejection::QueryRejection},
+    extract::State as Shared,
     http::{HeaderMap, HeaderName, HeaderValue},
     response::{
         IntoResponse as _, Response,
@@ -14,12 +14,12 @@ use futures_util::{
     StreamExt as _,
     stream::{once, unfold},
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
 
-use super::{
-    super::State,
-    detail::{Detail, event_number, project_id},
+use super::super::{
+    State,
+    failure::{Failure, FailureBody},
+    input::{Count, Fields, Input, Kind as _, Noted, Path, Query},
+    v1::OfProject,
 };
 use crate::feed::{Kind, Presence, Tail};
 
@@ -27,52 +27,50 @@ use crate::feed::{Kind, Presence, Tail};
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How soon a browser comes back after the connection was lost.
 const RETRY: Duration = Duration::from_secs(1);
-/// The number of the last event that a browser saw.
+/// What a browser that comes back says: the number of the last event that it saw.
 const LAST_SEEN: &str = "last-event-id";
 
 /// Where to begin.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Begin {
-    /// The number of the event after which to begin, 0 for all that are kept. Without it, and without
-    /// `Last-Event-ID`: only what happens from now on.
-    #[param(value_type = Option<i64>, minimum = 0)]
-    after: Option<String>,
+    after: Option<i64>,
+}
+
+impl Input for Begin {
+    fn read(fields: &mut Fields) -> Result<Self, Noted> {
+        Ok(Self { after: fields.settable("after", &Count)? })
+    }
 }
 
 /// What happens in a project, as it happens
 ///
 /// Each event has its number as `id`, its type as `event`, and as `data` one line of JSON:
 /// `{"event_type", "project_id", "number", "task_id", "data", "timestamp"}`. Numbers of a project have no
-/// gaps. A browser that lost the connection goes on where it stopped.
-#[utoipa::path(
-    get,
-    path = "/api/v1/projects/{project_id}/events",
-    tag = "projects",
+/// gaps. `after` is the number of the event after which to begin, 0 for all that are kept; without it only
+/// what happens from now on is told. A browser that lost the connection goes on where it stopped: its
+/// `Last-Event-ID` counts more than `after`.
+#[utoipa::path(get, path = "/api/v1/projects/{project_id}/events", tag = "projects",
     params(
-        ("project_id" = i32, Path, description = "The project"),
-        Begin,
-        ("Last-Event-ID" = Option<i64>, Header, description = "As `after`, and stronger"),
+        Path<OfProject>,
+        Query<Begin>,
+        ("Last-Event-ID" = Option<i64>, Header, description = "The last event that was seen"),
     ),
     responses(
         (status = 200, description = "Events without end", body = String,
             content_type = "text/event-stream"),
-        (status = 404, description = "There is no such project"),
+        (status = 404, description = "No such project", body = FailureBody),
         (status = 410, description = "Events after this number were deleted; `detail` says where to \
-            begin"),
-        (status = 422, description = "A number is none"),
-        (status = 503, description = "The project's database does not answer"),
+            begin", body = FailureBody),
+        (status = "default", description = "Any other failure", body = FailureBody),
     )
 )]
 pub(in crate::http) async fn get(
     Shared(state): Shared<Arc<State>>,
-    Path(project): Path<String>,
-    begin: Result<Query<Begin>, QueryRejection>,
+    Path(of): Path<OfProject>,
+    Query(begin): Query<Begin>,
     headers: HeaderMap,
-) -> Result<Response, Detail> {
-    let project = project_id(&project)?;
-    let after = after(&headers, begin)?;
-    let tail = state.feed.follow(project, after).await?;
+) -> Result<Response, Failure> {
+    let after = last_seen(&headers)?.or(begin.after);
+    let tail = state.feed.follow(of.project_id, after).await?;
     let presence = state.feed.presence(Kind::Stream);
     let first = once(async { Ok::<_, Infallible>(Event::default().retry(RETRY)) });
     let events = unfold((state, tail, presence), next);
@@ -84,18 +82,15 @@ pub(in crate::http) async fn get(
     Ok((headers, stream.keep_alive(keep_alive)).into_response())
 }
 
-/// The number of the event after which to begin.
-fn after(
-    headers: &HeaderMap,
-    begin: Result<Query<Begin>, QueryRejection>,
-) -> Result<Option<i64>, Detail> {
-    if let Some(seen) = headers.get(LAST_SEEN).filter(|seen| !seen.is_empty()) {
-        let seen = String::from_utf8_lossy(seen.as_bytes());
-        return event_number(["header", LAST_SEEN], &seen).map(Some);
-    }
-    let Query(begin) = begin
-        .map_err(|error| Detail::invalid(["query", "after"], "int_type", &error.body_text(), ""))?;
-    begin.after.map(|after| event_number(["query", "after"], &after)).transpose()
+fn last_seen(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
+    let Some(seen) = headers.get(LAST_SEEN).filter(|seen| !seen.is_empty()) else {
+        return Ok(None);
+    };
+    let seen = Count.read(String::from_utf8_lossy(seen.as_bytes()).into());
+    seen.map(Some).map_err(|faults| {
+        let faults = faults.into_iter().map(|fault| fault.within(LAST_SEEN).within("header"));
+        Failure::faults(faults.collect())
+    })
 }
 
 type Streaming = (Arc<State>, Tail, Presence);

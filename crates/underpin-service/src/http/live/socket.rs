@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{
-        Path, State as Shared,
+        State as Shared,
         ws::{
             CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code,
             rejection::WebSocketUpgradeRejection,
@@ -18,10 +18,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{
-    super::{State, origin},
-    detail::{Detail, project_id},
-};
+use super::super::{State, failure::Failure, input::Path, origin, v1::OfProject};
 use crate::feed::{Channel, End, Kind, Presence, Tail, Told};
 
 /// Bytes of a message that comes in, at most: nobody has more to say than `ping`.
@@ -40,7 +37,7 @@ pub(super) async fn all(
     Shared(state): Shared<Arc<State>>,
     headers: HeaderMap,
     upgrade: Upgrade,
-) -> Result<Response, Detail> {
+) -> Result<Response, Failure> {
     let upgrade = allowed(&state, &headers, upgrade)?;
     let source = Source::All(state.feed.everything().await?);
     Ok(begin(state, upgrade, source, Kind::All))
@@ -49,12 +46,12 @@ pub(super) async fn all(
 /// What happens in one project.
 pub(super) async fn project(
     Shared(state): Shared<Arc<State>>,
-    Path(project): Path<String>,
+    Path(of): Path<OfProject>,
     headers: HeaderMap,
     upgrade: Upgrade,
-) -> Result<Response, Detail> {
+) -> Result<Response, Failure> {
     let upgrade = allowed(&state, &headers, upgrade)?;
-    let tail = state.feed.follow(project_id(&project)?, None).await?;
+    let tail = state.feed.follow(of.project_id, None).await?;
     Ok(begin(state, upgrade, Source::One(Box::new(tail)), Kind::Project))
 }
 
@@ -62,14 +59,14 @@ fn allowed(
     state: &State,
     headers: &HeaderMap,
     upgrade: Upgrade,
-) -> Result<WebSocketUpgrade, Detail> {
+) -> Result<WebSocketUpgrade, Failure> {
     if !origin::is_allowed(headers, &state.config.cors_origins) {
         let message = "pages of this origin may not: name it in `CORS_ORIGINS`";
-        return Err(Detail::new(StatusCode::FORBIDDEN, message));
+        return Err(Failure::new(StatusCode::FORBIDDEN, message));
     }
     upgrade.map_err(|error| {
         let message = format!("expected a WebSocket: {}", error.body_text());
-        Detail::new(error.status(), message)
+        Failure::new(error.status(), message)
     })
 }
 
