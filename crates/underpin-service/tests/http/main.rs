@@ -8,5 +8,6 @@ mod document;
 mod hostile;
 mod metrics;
 mod page;
+#[expect(dead_code, reason = "shared with the tests of projects, which use the rest")]
 mod service;
 mod tokens;
