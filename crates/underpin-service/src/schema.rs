@@ -66,7 +66,10 @@ async fn pending(config: &Config) -> anyhow::Result<Vec<(&'static Catalog, usize
     let (mut pending, mut problems) = (Vec::new(), Vec::new());
     for (catalog, status) in status(config).await? {
         pending.push((catalog, status.pending.len()));
-        problems.extend(status.problems);
+        // The sets share the history, so that what none of them knows is told by each.
+        let known = |one: &Refusal| problems.contains(one);
+        let new: Vec<_> = status.problems.into_iter().filter(|one| !known(one)).collect();
+        problems.extend(new);
     }
     if config.migration.policy.allow_missing {
         problems.retain(|one| !matches!(one, Refusal::Missing { .. }));

@@ -1,6 +1,6 @@
 //! `GET /health`: is the service alive, and does the schema fit it?
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{extract::State as Shared, http::StatusCode};
 use serde::Serialize;
@@ -102,6 +102,9 @@ async fn ask(state: &State) -> Health {
     let sets = || found.iter().flatten().map(|(_, status)| status);
     let pending = found.is_some().then(|| sets().map(|set| set.pending.len()).sum::<usize>());
     let database = if found.is_some() { "healthy" } else { "unhealthy" };
+    // The sets share the history, so that what none of them knows is told by each.
+    let problems: BTreeSet<_> =
+        sets().flat_map(|set| &set.problems).map(ToString::to_string).collect();
     Health {
         status: match pending {
             Some(0) => "ok",
@@ -115,7 +118,7 @@ async fn ask(state: &State) -> Health {
             .and_then(|bot| bot.applied_head.as_ref())
             .map(ToString::to_string),
         pending,
-        problems: sets().flat_map(|set| &set.problems).map(ToString::to_string).collect(),
+        problems: problems.into_iter().collect(),
         services: Services { api: "healthy", database, events: database, websocket: "healthy" },
         features: FEATURES,
     }

@@ -202,7 +202,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             return Ok(Self(None));
         }
         let version = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        match version.and_then(|version| version.parse().ok()) {
+        let number = version.and_then(|version| version.parse::<i32>().ok());
+        match number.filter(|number| version == Some(&number.to_string())) {
             Some(version) => Ok(Self(Some(version))),
             None => Err(Failure::new(
                 StatusCode::PRECONDITION_FAILED,

@@ -25,6 +25,7 @@ pub(crate) struct Service {
     pub(crate) address: String,
     log: Arc<Mutex<String>>,
     pub(crate) db: Arc<TestDb>,
+    settings: Vec<(String, String)>,
 }
 
 /// What it answered.
@@ -48,13 +49,29 @@ impl Service {
 
     /// On a database that may have another service.
     pub(crate) fn on(db: &Arc<TestDb>, settings: &[(&str, &str)]) -> Self {
-        let db = Arc::clone(db);
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        Self::run(Arc::clone(db), settings.collect(), &["--migrate"])
+    }
+
+    /// Kills it, and starts it anew on the same database with these arguments.
+    pub(crate) fn restart(&mut self, arguments: &[&str]) {
+        self.kill();
+        *self = Self::run(Arc::clone(&self.db), self.settings.clone(), arguments);
+    }
+
+    /// As a crash ends it: nothing is finished.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn run(db: Arc<TestDb>, settings: Vec<(String, String)>, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_underpin-service"));
-        command.env_clear().current_dir(db.dir()).arg("--migrate");
+        command.env_clear().current_dir(db.dir()).args(arguments);
         command.env("DATABASE_URL", db.url()).env("HTTP_ADDR", "127.0.0.1:0");
         // Nothing is deleted for its age while a test looks at it.
         command.env("RETENTION_INTERVAL_SECONDS", "0").env("OPTIMIZE_INTERVAL_SECONDS", "0");
-        command.envs(settings.iter().copied());
+        command.envs(settings.iter().cloned());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut start = String::new();
@@ -70,7 +87,7 @@ impl Service {
                 *lines.lock().unwrap() += &(line + "\n");
             }
         });
-        Self { process, address, log, db }
+        Self { process, address, log, db, settings }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -133,9 +150,13 @@ impl Service {
         self.raw(request.as_bytes())
     }
 
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).unwrap()
+    }
+
     /// Sends these bytes, keeps the connection open, and reads what comes.
     pub(crate) fn raw(&self, request: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut stream = self.connect();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
@@ -149,8 +170,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.kill();
     }
 }
 

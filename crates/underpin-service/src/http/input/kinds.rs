@@ -49,17 +49,21 @@ fn of_type(kind: Type) -> ObjectBuilder {
 
 /// `schema`, or `null`.
 pub(super) fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let or_null = |kind: SchemaType| match kind {
+        SchemaType::Type(kind) => SchemaType::from_iter([kind, Type::Null]),
+        SchemaType::Array(kinds) => kinds.into_iter().chain([Type::Null]).collect(),
+        any @ SchemaType::AnyValue => any,
+    };
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
-            if let SchemaType::Type(kind) = object.schema_type {
-                object.schema_type = SchemaType::from_iter([kind, Type::Null]);
+            object.schema_type = or_null(object.schema_type);
+            if let Some(values) = &mut object.enum_values {
+                values.push(Value::Null);
             }
             RefOr::T(Schema::Object(object))
         }
         RefOr::T(Schema::Array(mut array)) => {
-            if let SchemaType::Type(kind) = array.schema_type {
-                array.schema_type = SchemaType::from_iter([kind, Type::Null]);
-            }
+            array.schema_type = or_null(array.schema_type);
             RefOr::T(Schema::Array(array))
         }
         other => other,

@@ -1,0 +1,21 @@
+//! `/api/v1`, the program itself on both dialects: every route, every rule, and that projects stay
+//! apart whatever is asked, broken off or killed.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
+mod api;
+//behind
+mod bodies;
+//crash
+//hostile
+//isolation
+mod lists;
+//lives
+mod machines;
+mod matrix;
+//random
+mod routes;
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../common/service.rs"]
+mod service;
+mod versions;
