@@ -4,16 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 mod api;
-//behind
+mod behind;
 mod bodies;
-//crash
-//hostile
-//isolation
+mod crash;
+mod hostile;
+mod isolation;
 mod lists;
-//lives
+mod lives;
 mod machines;
 mod matrix;
-//random
+mod random;
 mod routes;
 #[expect(dead_code, reason = "shared with the tests of the other routes, which use the rest")]
 #[path = "../http/service.rs"]

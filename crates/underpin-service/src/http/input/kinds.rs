@@ -51,7 +51,7 @@ fn of_type(kind: Type) -> ObjectBuilder {
 pub(super) fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
     let or_null = |kind: SchemaType| match kind {
         SchemaType::Type(kind) => SchemaType::from_iter([kind, Type::Null]),
-        SchemaType::Array(kinds) => SchemaType::from_iter(kinds.into_iter().chain([Type::Null])),
+        SchemaType::Array(kinds) => kinds.into_iter().chain([Type::Null]).collect(),
         any @ SchemaType::AnyValue => any,
     };
     match schema {
@@ -246,11 +246,10 @@ impl Kind for Json {
     fn read(&self, value: Value) -> Result<String, Vec<Fault>> {
         match value {
             Value::Object(_) | Value::Array(_) => {
-                let text = value.to_string();
-                if text.contains("\\u0000") {
+                if has_nul(&value) {
                     return fault(self, "value_error", "a NUL character");
                 }
-                Ok(text)
+                Ok(value.to_string())
             }
             other => fault(self, "json_type", what(&other)),
         }
@@ -263,6 +262,18 @@ impl Kind for Json {
     fn schema(&self) -> RefOr<Schema> {
         let any = SchemaType::from_iter([Type::Object, Type::Array]);
         ObjectBuilder::new().schema_type(any).into()
+    }
+}
+
+/// Whether a name or a text in `value` has a NUL character.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
