@@ -29,8 +29,7 @@ repository! {
             now: NaiveDateTime,
         ) -> Result<[Task; 2], Refusal> {
             granted!(conn.locked(project_id).await?);
-            let source = granted!(conn.replaceable(project_id, id).await?);
-            granted!(source.is_at(expected_version));
+            let source = granted!(conn.replaceable(project_id, id, expected_version).await?);
             let graph = conn.dependency_graph(project_id).await?;
             let [one, other] = parts.map(|text| NewTask {
                 text,
@@ -63,7 +62,7 @@ repository! {
             let old = granted!(distinct(&ids));
             let mut sources = Vec::new();
             for id in &ids {
-                sources.push(granted!(conn.replaceable(project_id, *id).await?));
+                sources.push(granted!(conn.replaceable(project_id, *id, None).await?));
             }
             let graph = conn.dependency_graph(project_id).await?;
             if let Some(id) = dependencies::cycle_of_merged(&graph, &old) {
@@ -99,8 +98,10 @@ repository! {
             conn,
             project_id: i32,
             id: i32,
+            expected_version: Option<i32>,
         ) -> Result<Task, Refusal> {
             let task = granted!(conn.task_in(project_id, id).await?);
+            granted!(task.is_at(expected_version));
             granted!(task.status.change(id, TaskStatus::Cancelled));
             granted!(conn.no_open_run(id).await?);
             Ok(Ok(task))

@@ -12,6 +12,7 @@ mod random;
 mod requests;
 mod reshape;
 mod runs;
+mod stale;
 mod tasks;
 mod versions;
 

@@ -59,6 +59,12 @@ impl Service {
         *self = Self::run(Arc::clone(&self.db), self.settings.clone(), arguments);
     }
 
+    /// As [`Service::kill`], while others ask it.
+    pub(crate) fn die(&self) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-KILL", &id]).status().unwrap().success());
+    }
+
     /// As a crash ends it: nothing is finished.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
@@ -161,10 +167,16 @@ impl Service {
         stream.write_all(request).unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8_lossy(&answer);
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
-        let status = head[9..12].parse().unwrap();
-        Answer { status, head: head.to_owned(), body: body.to_owned() }
+        Answer::read(&answer).unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&answer)))
+    }
+
+    /// The same; `None` when the service is gone before it has answered.
+    pub(crate) fn try_raw(&self, request: &[u8]) -> Option<Answer> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.write_all(request).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        Answer::read(&answer)
     }
 }
 
@@ -175,6 +187,13 @@ impl Drop for Service {
 }
 
 impl Answer {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let status = head[9..12].parse().unwrap();
+        Some(Self { status, head: head.to_owned(), body: body.to_owned() })
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

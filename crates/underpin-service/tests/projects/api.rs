@@ -60,10 +60,6 @@ impl Api {
         self.ask("POST", path, body)
     }
 
-    pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.ask("PATCH", path, body)
-    }
-
     /// What a request that succeeds gives.
     pub(crate) fn done(&self, method: &str, path: &str, body: &Value) -> Value {
         let answer = self.ask(method, path, body);

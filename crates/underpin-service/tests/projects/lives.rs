@@ -1,1 +1,153 @@
-//! x
+//! A project from its making to its end: names and numbers, put aside, brought back, deleted.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use underpin_testkit::Dialect;
+
+use crate::{api::Api, routes::all};
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_name_is_one_projects_and_a_number_is_given_once(#[case] dialect: Dialect) {
+    let mut api = Api::start(dialect);
+    let first = api.project("Cathedral");
+    let task = api.task(first, "Choir");
+
+    let taken = api.post("/projects", &json!({ "name": "Cathedral", "description": "another" }));
+    taken.refuses(409, "Project with name 'Cathedral' already exists");
+    assert_ne!(api.project("cathedral"), first);
+    let newest = api.project("the newest");
+    let path = format!("/projects/{newest}");
+    api.task(newest, "of the newest");
+    api.done("DELETE", &path, &json!({}));
+    // An archived project keeps its name.
+    let taken = api.post("/projects", &json!({ "name": "the newest" }));
+    taken.refuses(409, "Project with name 'the newest' already exists");
+    api.done("POST", &format!("{path}/purge"), &json!({}));
+    api.get(&path).refuses(404, &format!("Project {newest} not found"));
+
+    let again = api.project("the newest");
+    assert!(again > newest, "{again}");
+    assert_eq!(api.seen(&format!("/projects/{again}/tasks")), json!([]));
+    // Neither is it given again by a service that knows nothing of it.
+    api.done("DELETE", &format!("/projects/{again}"), &json!({}));
+    api.done("POST", &format!("/projects/{again}/purge"), &json!({}));
+    api.service.restart(&["--migrate"]);
+    assert!(api.project("the newest") > again);
+    assert_eq!(api.seen(&format!("/projects/{first}/tasks"))[0]["id"], task);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn of_many_who_want_a_name_one_gets_it(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+
+    let statuses = std::thread::scope(|scope| {
+        let ask = |_| scope.spawn(|| api.post("/projects", &json!({ "name": "one" })).status);
+        let asked: Vec<_> = (0..8).map(ask).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
+    assert_eq!(api.seen("/projects").as_array().unwrap().len(), 1);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_archived_project_is_whole_when_it_comes_back(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let other = api.project("other");
+    let path = format!("/projects/{project}");
+    let run = api.run(project, api.approved(project, "Choir"));
+    api.done("POST", &format!("{path}/runs/{run}/finish"), &json!({ "status": "failure" }));
+    let routes: Vec<_> = all().into_iter().map(|route| route.with_case(&api, project)).collect();
+    let (before, rows) = (api.seen(&path), api.rows(project));
+    let others = api.rows(other);
+
+    api.done("DELETE", &path, &json!({}));
+
+    let archived = api.seen(&path);
+    assert_eq!((&archived["id"], &archived["state"]), (&json!(project), &json!("archived")));
+    assert_eq!(archived["name"], "one");
+    let state = format!("project {project} is archived: expected one that is ready");
+    let mut refused = 0;
+    for (route, case) in &routes {
+        let asked = case.path(route.path);
+        if asked.starts_with(&path)
+            && !["/restore", "/purge"].iter().any(|last| asked.ends_with(last))
+        {
+            if (route.method, asked.as_str()) == ("GET", &path) {
+                continue;
+            }
+            let answer = api.ask_with(route.method, &asked, &[], &case.text());
+            answer.refuses(409, &state);
+            refused += 1;
+        }
+    }
+    assert!(refused > 30, "{refused}");
+    let listed = |query: &str| {
+        let rows = api.seen(&format!("/projects{query}"));
+        let ids = rows.as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap());
+        ids.collect::<Vec<_>>()
+    };
+    assert!(listed("?state=archived").contains(&project));
+    assert!(!listed("?state=ready").contains(&project) && listed("").contains(&project));
+
+    api.done("POST", &format!("{path}/restore"), &json!({}));
+
+    let after = api.seen(&path);
+    let without_time = |mut project: Value| {
+        project["updated_at"].take();
+        project
+    };
+    assert_eq!(without_time(after), without_time(before));
+    assert_eq!((api.rows(project), api.rows(other)), (rows, others));
+    let state = format!("project {project} is ready: expected one that is archived");
+    for last in ["restore", "purge"] {
+        api.post(&format!("{path}/{last}"), &json!({})).refuses(409, &state);
+    }
+    // And it goes on where it was.
+    api.task(project, "later");
+    assert_eq!(api.service.log().matches("ERROR").count(), 0, "{}", api.service.log());
+}
+
+/// Who works in a project while it is put aside, brought back or made is answered by rule.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn who_comes_while_a_project_comes_and_goes_is_answered(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let path = format!("/projects/{project}");
+
+    let made = std::thread::scope(|scope| {
+        let write = |writer: usize| {
+            let (api, path) = (&api, &path);
+            scope.spawn(move || {
+                let body = |number: usize| json!({ "title": format!("{writer} {number}") });
+                let ask = |number| api.post(&format!("{path}/tasks"), &body(number));
+                let answers: Vec<_> = (0..40).map(ask).collect();
+                let known = |status: u16| [201, 409].contains(&status);
+                assert!(answers.iter().all(|answer| known(answer.status)), "{answers:?}");
+                answers.iter().filter(|answer| answer.status == 201).count()
+            })
+        };
+        let writers: Vec<_> = (0..4).map(write).collect();
+        for _ in 0..4 {
+            for (method, last) in [("DELETE", ""), ("POST", "/restore")] {
+                let answer = api.ask(method, &format!("{path}{last}"), &json!({}));
+                assert_eq!(answer.status, 200, "{answer:?}");
+            }
+        }
+        writers.into_iter().map(|one| one.join().unwrap()).sum::<usize>()
+    });
+
+    let tasks = api.seen(&format!("{path}/tasks?limit=1000"));
+    assert_eq!(tasks.as_array().unwrap().len(), made);
+    assert_eq!(api.service.log().matches("ERROR").count(), 0, "{}", api.service.log());
+}

@@ -4,16 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 mod api;
-//behind
+mod behind;
 mod bodies;
-//crash
-//hostile
-//isolation
+mod crash;
+mod hostile;
+mod isolation;
 mod lists;
-//lives
+mod lives;
 mod machines;
 mod matrix;
-//random
+mod random;
 mod routes;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../common/service.rs"]

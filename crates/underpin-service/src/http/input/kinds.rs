@@ -276,11 +276,10 @@ impl Kind for Json {
     fn read(&self, value: Value) -> Result<String, Vec<Fault>> {
         match value {
             Value::Object(_) | Value::Array(_) => {
-                let text = value.to_string();
-                if text.contains("\\u0000") {
+                if has_nul(&value) {
                     return fault(self, "value_error", "a NUL character");
                 }
-                Ok(text)
+                Ok(value.to_string())
             }
             other => fault(self, "json_type", what(&other)),
         }
@@ -293,6 +292,18 @@ impl Kind for Json {
     fn schema(&self) -> RefOr<Schema> {
         let any = SchemaType::from_iter([Type::Object, Type::Array]);
         ObjectBuilder::new().schema_type(any).into()
+    }
+}
+
+/// Whether a name or a text in `value` has a NUL character.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
