@@ -116,6 +116,8 @@ fn router(state: Arc<State>) -> Router {
     let (routes, document) = openapi::routes().split_for_parts();
     routes
         .route("/", get(page::get))
+        .route("/projects", get(page::projects::list))
+        .route("/projects/{project_id}", get(page::projects::one))
         .merge(live::sockets())
         .merge(openapi::viewer(document))
         .merge(flat::routes())
