@@ -125,6 +125,8 @@ fn router(state: Arc<State>) -> Router {
     let (routes, document) = openapi::routes().merge(projects).split_for_parts();
     routes
         .route("/", get(page::get))
+        .route("/projects", get(page::projects::list))
+        .route("/projects/{project_id}", get(page::projects::one))
         .merge(openapi::viewer(document))
         .merge(flat::routes(uploads).layer(check).layer(cors))
         .merge(live::sockets())

@@ -8,7 +8,8 @@ mod document;
 mod hostile;
 mod metrics;
 mod page;
+mod projects;
 #[path = "../common/service.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod service;
 mod tokens;
+mod window;
