@@ -61,8 +61,7 @@ fn allowed(
     upgrade: Upgrade,
 ) -> Result<WebSocketUpgrade, Failure> {
     if !origin::is_allowed(headers, &state.config.cors_origins) {
-        let message = "pages of this origin may not: name it in `CORS_ORIGINS`";
-        return Err(Failure::new(StatusCode::FORBIDDEN, message));
+        return Err(Failure::new(StatusCode::FORBIDDEN, origin::REFUSED));
     }
     upgrade.map_err(|error| {
         let message = format!("expected a WebSocket: {}", error.body_text());
