@@ -9,7 +9,7 @@ use underpin_testkit::Dialect;
 
 use crate::{
     api::Api,
-    routes::{Route, all},
+    routes::{OTHERS, Route, all},
 };
 
 /// The operations of the document below `/api/v1`: method, path and what it says.
@@ -46,6 +46,7 @@ fn kind(parameter: &str) -> &'static str {
         "task_id" => "Task",
         "change_request_id" => "Change request",
         "run_id" => "Run",
+        "artifact_id" => "Artifact",
         other => panic!("what is a {other}?"),
     }
 }
@@ -59,6 +60,7 @@ fn every_route_is_known_here(#[case] dialect: Dialect) {
     let served = document(&api).into_iter().map(|(method, path, _)| format!("{method} {path}"));
 
     let known = all().into_iter().map(|route| format!("{} {}", route.method, route.path));
+    let known = known.chain(OTHERS.map(str::to_owned));
     assert_eq!(served.collect::<BTreeSet<_>>(), known.collect::<BTreeSet<_>>());
 }
 

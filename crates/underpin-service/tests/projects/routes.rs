@@ -103,12 +103,21 @@ fn archived(api: &Api) -> Case {
     case
 }
 
-/// Every route.
+/// Routes that take or give something else than JSON, which have tests of their own.
+pub(crate) const OTHERS: [&str; 4] = [
+    "POST /projects/{project_id}/artifacts/upload",
+    "GET /projects/{project_id}/artifacts/{artifact_id}/download",
+    "GET /projects/{project_id}/artifacts/{artifact_id}/content",
+    "GET /projects/{project_id}/events",
+];
+
+/// Every route but the [`OTHERS`].
 pub(crate) fn all() -> Vec<Route> {
     let mut routes = Vec::from(of_projects());
     routes.extend(of_tasks());
     routes.extend(of_requests());
     routes.extend(of_runs());
+    routes.extend(of_artifacts());
     routes
 }
 
@@ -278,5 +287,34 @@ fn of_runs() -> [Route; 6] {
             of_run(api, project).body(body)
         };
         POST "/projects/{project_id}/runs/{run_id}/cancel", |api, project| of_run(api, project);
+    }
+}
+
+fn of_artifact(api: &Api, project: i64) -> Case {
+    let body = json!({ "artifact_type": "plan", "name": "plan.md", "file_path": "docs/plan.md" });
+    let artifact = api.made(&format!("/projects/{project}/artifacts"), &body);
+    Case::new(project, 200).id("artifact_id", artifact)
+}
+
+fn of_artifacts() -> [Route; 4] {
+    routes! {
+        GET "/projects/{project_id}/artifacts", |api, project| {
+            of_artifact(api, project).query("?limit=1&artifact_type=plan")
+        };
+        POST "/projects/{project_id}/artifacts", |api, project| {
+            let task = api.approved(project, "a task");
+            let body = json!({
+                "artifact_type": "diff", "name": "a.diff", "file_path": "out/a.diff",
+                "task_id": task, "run_id": api.run(project, task), "sha256": "AB".repeat(32),
+                "extra_data": "{}",
+            });
+            Case::new(project, 201).body(body)
+        };
+        GET "/projects/{project_id}/artifacts/{artifact_id}", |api, project| {
+            of_artifact(api, project)
+        };
+        DELETE "/projects/{project_id}/artifacts/{artifact_id}", |api, project| {
+            of_artifact(api, project)
+        };
     }
 }
