@@ -13,6 +13,7 @@ mod projects;
 mod replies;
 mod report;
 mod repositories;
+mod requests;
 mod service;
 
 use std::path::PathBuf;
@@ -60,6 +61,21 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         projects: usize,
     },
+    /// Requests per second about one project, and about one of many
+    Requests {
+        dialect: Dialect,
+        /// The program
+        #[arg(long)]
+        service: PathBuf,
+        /// How many
+        #[arg(long, default_value_t = 1_000)]
+        projects: usize,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Requests of one turn
+        #[arg(long, default_value_t = 4_000)]
+        requests: usize,
+    },
     /// Answers requests with so many bytes
     #[command(hide = true)]
     Echo { nats: String, subject: String, bytes: usize },
@@ -95,6 +111,9 @@ async fn main() -> anyhow::Result<()> {
         }
         Command::Replies { with, requests } => replies::run(&with, requests).await,
         Command::Projects { dialect, projects } => projects::run(dialect, projects).await,
+        Command::Requests { dialect, service, projects, rounds, requests } => {
+            requests::run(dialect, &service, projects, rounds, requests).await
+        }
         Command::Echo { nats, subject, bytes } => echo::run(&nats, subject, bytes).await,
         Command::Applier { nats, subject, file } => applier::run(&nats, subject, &file).await,
     }

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -153,13 +153,14 @@ async fn open(ground: &Ground) -> anyhow::Result<()> {
             read(&projects, id).await?;
             times.push(report::millis(start) * 1_000.0);
         }
+        let (descriptors, memory) = report::size("/proc/self");
         report::row(&[
             some.len().to_string(),
             kept.to_string(),
             format!("{:.0}", report::median(&times)),
             format!("{:.0}", report::quantile(&times, 0.99)),
-            std::fs::read_dir("/proc/self/fd").map(Iterator::count).unwrap_or_default().to_string(),
-            resident().unwrap_or_default(),
+            descriptors,
+            memory,
         ])?;
     }
     Ok(())
@@ -170,14 +171,6 @@ async fn read(projects: &Projects, id: i32) -> anyhow::Result<()> {
     let found = open.project(id).await?;
     ensure!(found.is_some_and(|row| row.id == id), "project {id} is not in its own database");
     Ok(())
-}
-
-/// What this process holds in memory, in MiB.
-fn resident() -> Option<String> {
-    let status = std::fs::read_to_string(Path::new("/proc/self/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some((kib / 1024).to_string())
 }
 
 fn named(number: usize) -> NewProject {

@@ -68,6 +68,17 @@ pub(crate) fn cpu_millis() -> f64 {
     numbers.take(2).map(|ticks| ticks.parse::<f64>().unwrap_or(f64::NAN) * 10.0).sum()
 }
 
+/// What the process at `proc` holds: open files and connections, and memory in MiB.
+pub(crate) fn size(proc: &str) -> (String, String) {
+    let descriptors = std::fs::read_dir(format!("{proc}/fd")).map(Iterator::count);
+    let status = std::fs::read_to_string(format!("{proc}/status")).unwrap_or_default();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = memory.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let shown = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |one| one.to_string());
+    let descriptors = descriptors.ok().and_then(|count| count.try_into().ok());
+    (shown(descriptors), shown(kib.map(|kib| kib / 1024)))
+}
+
 /// The machine's load average of the last minute.
 pub(crate) fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

@@ -13,6 +13,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::report;
+
 /// How long a replica may take to start, or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -34,6 +36,11 @@ impl Process {
     pub(crate) fn start(command: &mut Command) -> anyhow::Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(std::io::stderr()).spawn();
         Ok(Self(child.with_context(|| format!("cannot start {command:?}"))?))
+    }
+
+    /// Open files and connections, and memory in MiB.
+    pub(crate) fn size(&self) -> (String, String) {
+        report::size(&format!("/proc/{}", self.0.id()))
     }
 
     /// Asks it to stop, and expects that it does so in order.
@@ -66,24 +73,37 @@ pub(crate) async fn start(
     setting: &Setting,
     count: usize,
 ) -> anyhow::Result<Vec<Process>> {
+    let jetstream = setting.jetstream.to_string();
+    let environment = [
+        ("DATABASE_URL", &*setting.database_url),
+        ("NATS_URL", &setting.nats),
+        ("NATS_SUBJECT_PREFIX", &setting.prefix),
+        ("NATS_JETSTREAM", &jetstream),
+    ];
     let mut replicas = Vec::new();
     for _ in 0..count {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let mut command = Command::new(program);
-        command
-            .args(["--env-file", "/dev/null"])
-            .env("DATABASE_URL", &setting.database_url)
-            .env("HTTP_ADDR", address.to_string())
-            .env("NATS_URL", &setting.nats)
-            .env("NATS_SUBJECT_PREFIX", &setting.prefix)
-            .env("NATS_JETSTREAM", setting.jetstream.to_string())
-            .env("LOG_LEVEL", "warn")
-            // The lines are old enough to be deleted.
-            .env("RETENTION_INTERVAL_SECONDS", "0");
-        replicas.push(Process::start(&mut command)?);
-        ready(address).await?;
+        replicas.push(start_with(program, &environment).await?.0);
     }
     Ok(replicas)
+}
+
+/// Starts a replica with these settings, waits until it is ready, and says where it listens.
+pub(crate) async fn start_with(
+    program: &Path,
+    environment: &[(&str, &str)],
+) -> anyhow::Result<(Process, SocketAddr)> {
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let mut command = Command::new(program);
+    command
+        .args(["--env-file", "/dev/null", "--migrate"])
+        .env("HTTP_ADDR", address.to_string())
+        .env("LOG_LEVEL", "warn")
+        // What is measured is old enough to be deleted.
+        .env("RETENTION_INTERVAL_SECONDS", "0")
+        .envs(environment.iter().copied());
+    let process = Process::start(&mut command)?;
+    ready(address).await?;
+    Ok((process, address))
 }
 
 async fn ready(address: SocketAddr) -> anyhow::Result<()> {

@@ -24,7 +24,7 @@ pub use approvals::{Approval, ApprovalRepository, NewApproval};
 pub use artifacts::{Artifact, ArtifactFilter, ArtifactRepository, ArtifactStorage, NewArtifact};
 pub use change_requests::{ChangeRequest, ChangeRequestFilter, ChangeRequestRepository};
 pub use control_state::{ControlRepository, ControlState, Limits, MAX_ATTEMPTS, TIMEOUT_SECONDS};
-pub use events::{Event, EventRepository};
+pub use events::{EVENT_TYPES, Event, EventRepository};
 pub use page::Page;
 pub use project_recovered_values::RecoveredValue;
 pub use projects::{NewProject, Project, ProjectRepository, ProjectUpdate};

@@ -9,8 +9,10 @@ use underpin::{Engine, Goal};
 use underpin_db::{DatabaseUrl, Db, PoolOptions};
 use underpin_migrations::{CODE, project};
 use underpin_models::{
-    project::NewProject,
-    registry::{ProjectState, RegisteredProject, RegistryRepository as _},
+    project::{NewProject, ProjectRepository as _},
+    registry::{
+        ProjectChangeRepository as _, ProjectState, RegisteredProject, RegistryRepository as _,
+    },
 };
 
 use crate::{ProjectError, checkpoint, files::blocking, targets::Targets};
@@ -22,6 +24,8 @@ const LONGEST_NAME: usize = 255;
 const GATES: usize = 64;
 /// How long an archiving waits for the requests that are at work.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The event that tells that a project was made.
+const MADE: i64 = 1;
 /// Who is not done after this time has died.
 const DEAD_AFTER: TimeDelta = TimeDelta::minutes(1);
 
@@ -169,7 +173,15 @@ impl Projects {
         self.to_the_end(move |inner| async move { inner.repair(now).await }).await
     }
 
-    /// Projects that are open at the moment.
+    /// The numbers of the projects that are open at the moment, ascending.
+    #[must_use]
+    pub fn open_ids(&self) -> Vec<i32> {
+        let mut ids: Vec<_> = self.inner.open.iter().map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// How many projects are open at the moment.
     #[must_use]
     pub fn open_count(&self) -> u64 {
         self.inner.open.entry_count()
@@ -228,7 +240,7 @@ impl Inner {
             return Err(error);
         }
         checkpoint();
-        self.finish(&project, now).await?;
+        self.finish(&project, MADE, now).await?;
         self.registered(project.id).await
     }
 
@@ -242,6 +254,7 @@ impl Inner {
     async fn finish(
         &self,
         project: &RegisteredProject,
+        last_event: i64,
         now: NaiveDateTime,
     ) -> Result<(), ProjectError> {
         let head = self.catalog().head().map(|head| head.version.to_string());
@@ -249,6 +262,8 @@ impl Inner {
         checkpoint();
         let from = vec![ProjectState::Creating];
         self.main.change_project_state(project.id, from, ProjectState::Ready, None, now).await?;
+        // What is not noted here is when somebody opens it.
+        self.main.note_project_events(vec![(project.id, last_event)]).await?;
         Ok(())
     }
 
@@ -262,7 +277,23 @@ impl Inner {
         if project.head.as_ref() != Some(&head) {
             self.main.note_project_head(id, head, now).await?;
         }
-        self.targets.open(&project.target).await
+        let db = self.targets.open(&project.target).await?;
+        self.note_events(project, &db).await?;
+        Ok(db)
+    }
+
+    /// Tells the registry of events that it was not told of: those of an older program, and the last of
+    /// one that died. Whatever changes the project opens it first, so the registry knows where it began.
+    async fn note_events(&self, project: &RegisteredProject, db: &Db) -> Result<(), ProjectError> {
+        let Some(row) = db.project(project.id).await? else { return Ok(()) };
+        match project.last_event {
+            None => self.main.begin_project_events(row.id, row.last_event).await?,
+            Some(noted) if noted < row.last_event => {
+                self.main.note_project_events(vec![(row.id, row.last_event)]).await?;
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// Gives the head that the schema is at then.
@@ -356,9 +387,10 @@ impl Inner {
     ) -> Result<(), ProjectError> {
         let RegisteredProject { id, name, target, created_at, .. } = project;
         let row = self.targets.row(*id, target).await?;
-        if row.is_some_and(|row| row.name == *name && row.created_at == *created_at) {
+        let whole = row.filter(|row| row.name == *name && row.created_at == *created_at);
+        if let Some(row) = whole {
             self.targets.abandon(target).await?;
-            self.finish(project, now).await?;
+            self.finish(project, row.last_event, now).await?;
             tracing::warn!(project = id, "project {id} was made and never announced: it is ready");
         } else {
             self.undo(project).await?;

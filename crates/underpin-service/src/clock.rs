@@ -6,17 +6,20 @@ use chrono::{DateTime, NaiveDateTime};
 
 /// Now, in Unix seconds.
 pub(crate) fn now() -> i64 {
-    seconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    seconds(since_epoch())
+}
+
+/// Now, in UTC, to the microsecond, as PostgreSQL keeps it.
+pub(crate) fn utc() -> NaiveDateTime {
+    let micros = i64::try_from(since_epoch().as_micros()).unwrap_or(i64::MAX);
+    DateTime::from_timestamp_micros(micros).unwrap_or_default().naive_utc()
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The whole seconds of `duration`.
 pub(crate) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// Now, in UTC, as the tables of projects keep it: to the microsecond, as PostgreSQL does.
-pub(crate) fn utc() -> NaiveDateTime {
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-    let micros = i64::try_from(micros).unwrap_or(i64::MAX);
-    DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH).naive_utc()
 }

@@ -13,10 +13,9 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use underpin_db::Db;
-use underpin_models::{project::NewProject, registry::RegisteredProject};
-use underpin_projects::{OpenProject, ProjectError, Projects};
+use underpin_projects::Projects;
 
-use crate::{Config, clock};
+use crate::{Config, artifacts::Store, feed::Feed};
 
 mod auth;
 mod cached;
@@ -24,12 +23,16 @@ mod current;
 mod error;
 mod extract;
 mod failure;
+mod flat;
 mod guard;
 mod health;
 mod history;
 mod input;
+mod live;
 mod metrics;
+mod open;
 mod openapi;
+mod origin;
 mod outbound;
 mod page;
 mod ready;
@@ -53,6 +56,8 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) db: Db,
     pub(crate) projects: Projects,
+    pub(crate) artifacts: Store,
+    pub(crate) feed: Feed,
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
@@ -64,31 +69,20 @@ impl State {
     pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
         let stopping = watch::channel(false).0;
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
+        let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
+        let feed = Feed::start(db.clone(), projects.clone());
         Self {
             config,
             db,
             projects,
+            artifacts,
+            feed,
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
             page: Cached::default(),
             stopping,
         }
-    }
-
-    /// A project, to be read.
-    async fn project(&self, id: i32) -> Result<OpenProject, ProjectError> {
-        self.projects.open(id, clock::utc()).await
-    }
-
-    /// A project, to be changed.
-    async fn change(&self, id: i32) -> Result<OpenProject, ProjectError> {
-        self.projects.open(id, clock::utc()).await
-    }
-
-    /// Makes a project with a database of its own.
-    async fn create_project(&self, new: NewProject) -> Result<RegisteredProject, ProjectError> {
-        self.projects.create(new, clock::utc()).await
     }
 
     /// From now on the service is not ready.
@@ -113,16 +107,32 @@ pub(crate) async fn serve(
     state: Arc<State>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await
+    let feed = state.feed.clone();
+    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+    // WebSockets are no requests any more: the server does not wait for them.
+    feed.nobody_listens().await;
+    Ok(())
 }
 
 fn router(state: Arc<State>) -> Router {
     let (limit, timeout) = (state.config.http_body_limit, state.config.http_timeout);
-    let (routes, document) = openapi::routes().split_for_parts();
+    // A file, and what is sent around it.
+    let uploads = state.artifacts.limit().saturating_add(limit as u64);
+    let uploads = DefaultBodyLimit::max(usize::try_from(uploads).unwrap_or(usize::MAX));
+    let cors = origin::cors(&state.config.cors_origins);
+    let check = from_fn_with_state(Arc::clone(&state), origin::check);
+    let projects = v1::routes(uploads).layer(check.clone()).layer(cors.clone());
+    let (routes, document) = openapi::routes().merge(projects).split_for_parts();
     routes
         .route("/", get(page::get))
+        .route("/projects", get(page::projects::list))
+        .route("/projects/{project_id}", get(page::projects::one))
         .merge(openapi::viewer(document))
-        .fallback(async |uri: Uri| refuse(uri.path(), no_route()))
+        .merge(flat::routes(uploads).layer(check).layer(cors))
+        .merge(live::sockets())
+        .fallback(async |uri: Uri| {
+            flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
+        })
         .method_not_allowed_fallback(async |uri: Uri| {
             let error =
                 ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`");

@@ -1,14 +1,20 @@
 //! What is done from time to time, by the replica that leads.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
-use underpin_db::{Db, DbError};
+use underpin_db::Db;
 use underpin_models::bot::JobRunRepository as _;
+use underpin_projects::Projects;
 
 use crate::clock;
 
+mod events;
 mod optimize;
+mod repair;
 mod retention;
 
 /// What the service is told about its jobs. A period of 0 keeps things for ever, and an interval of
@@ -25,12 +31,17 @@ pub struct Settings {
     pub outbound: Duration,
     /// `RETENTION_REVOKED_TOKEN_DAYS`
     pub revoked_tokens: Duration,
+    /// `RETENTION_EVENT_DAYS`: events of projects.
+    pub events: Duration,
     /// `OPTIMIZE_INTERVAL_SECONDS`
     pub optimize_interval: Duration,
 }
 
 /// The names of the jobs.
-pub(crate) const NAMES: [&str; 2] = ["retention", "optimize"];
+pub(crate) const NAMES: [&str; 3] = ["retention", "optimize", "repair"];
+
+/// How often it is looked whether somebody died over a project that he made.
+const REPAIR: Duration = Duration::from_mins(1);
 
 /// How often it is looked whether a job is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -41,6 +52,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(
     settings: &Settings,
     db: &Db,
+    projects: &Projects,
     leads: watch::Receiver<bool>,
     stop: impl Future<Output = ()>,
 ) {
@@ -48,7 +60,11 @@ pub(crate) async fn run(
     loop {
         if *leads.borrow() {
             if due(db, "retention", settings.retention_interval).await {
-                record(db, "retention", retention::run(settings, db, clock::now())).await;
+                let work = Box::pin(retention::run(settings, db, projects, clock::now()));
+                record(db, "retention", work).await;
+            }
+            if due(db, "repair", REPAIR).await {
+                record(db, "repair", repair::run(projects)).await;
             }
             if due(db, "optimize", settings.optimize_interval).await {
                 record(db, "optimize", optimize::run(db)).await;
@@ -79,16 +95,21 @@ async fn due(db: &Db, job: &'static str, interval: Duration) -> bool {
     })
 }
 
-/// Drives a job to its end, and tells how it went: one line and one count. A job that failed counts
-/// as run, so that it does not fail every second.
-async fn record(db: &Db, job: &'static str, work: impl Future<Output = Result<String, DbError>>) {
+/// Drives a job to its end, and tells how it went: one line, unless it found nothing to do, and one
+/// count. A job that failed counts as run, so that it does not fail every second.
+async fn record<D: Into<Option<String>>, E: fmt::Display>(
+    db: &Db,
+    job: &'static str,
+    work: impl Future<Output = Result<D, E>>,
+) {
     let start = Instant::now();
     let result = work.await;
     let elapsed = start.elapsed();
     let (elapsed_ms, outcome) =
         (elapsed.as_millis(), if result.is_ok() { "done" } else { "failed" });
-    match result {
-        Ok(done) => tracing::info!(job, elapsed_ms, "job `{job}`: {done} ({elapsed_ms} ms)"),
+    match result.map(Into::into) {
+        Ok(Some(done)) => tracing::info!(job, elapsed_ms, "job `{job}`: {done} ({elapsed_ms} ms)"),
+        Ok(None) => tracing::debug!(job, elapsed_ms, "job `{job}`: nothing to do"),
         Err(error) => tracing::error!(job, elapsed_ms, "job `{job}` failed: {error}"),
     }
     metrics::counter!("underpin_jobs_total", "job" => job, "outcome" => outcome).increment(1);

@@ -2,8 +2,11 @@
 //!
 //! [`run`] is the whole start, in the order of `docs/ARCHITECTURE.md`; each later part has a file.
 
+pub mod artifacts;
 mod clock;
 mod config;
+mod descriptors;
+mod feed;
 mod http;
 pub mod jobs;
 mod leader;
@@ -52,6 +55,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             std::process::exit(0);
         }
     }
+    descriptors::allow(&config);
     let db = Db::connect(&config.database_url, &config.pool).await;
     let db = db.map_err(underpin::Error::from)?;
     let (leads, leading) = watch::channel(false);
@@ -66,6 +70,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         )
     })?;
     let state = Arc::new(http::State::new(config, db.clone(), metrics));
+    tokio::spawn(artifacts::at_start(state.artifacts.clone()));
     let config = &state.config;
     let (leave, left) = oneshot::channel::<()>();
     // Before it is ready: a predecessor that goes then knows that it is not the last one.
@@ -82,10 +87,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             }
         };
         let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map_err(Into::into);
-        let jobs = jobs::run(&config.jobs, &db, leading.clone(), stop.clone()).map(Ok);
+        let jobs = jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone());
+        let jobs = jobs.map(Ok);
         tokio::try_join!(serve_bot, answer, jobs).map(drop)
     });
     shutdown::bounded(serve, &state, config.shutdown_timeout).await?;
+    state.feed.end().await;
     drop(leave);
     // The last one to go ends the sessions: nobody is left to see who leaves.
     if election.await?.leave().await

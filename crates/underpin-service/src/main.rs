@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
     // A task, for what this thread itself drives is woken from another thread each time.
     let service = tokio::spawn(async move {
         let config = Config::load(args.env_file.as_deref(), args.migrate)?;
-        underpin_service::run(config).await
+        Box::pin(underpin_service::run(config)).await
     });
     match service.await {
         Ok(Ok(())) => ExitCode::SUCCESS,

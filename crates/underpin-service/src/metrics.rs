@@ -69,6 +69,12 @@ fn describe() {
     describe_histogram!("underpin_job_seconds", Unit::Seconds, "How long a job ran.");
     describe_gauge!("underpin_leader", "1 when this replica runs the jobs, else 0.");
 
+    let text = "Listeners to the events of projects by kind: all, project, stream.";
+    describe_gauge!("underpin_event_subscribers", text);
+    let text = "Events of projects that were read for listeners.";
+    describe_counter!("underpin_project_events_total", text);
+    describe_gauge!("underpin_projects_open", "Projects whose database is open.");
+
     describe_gauge!("underpin_pool_size", "Open connections of a pool.");
     describe_gauge!("underpin_pool_idle", "Open connections that nobody uses.");
     describe_gauge!("underpin_pool_in_use", "Open connections that somebody uses.");
@@ -95,6 +101,7 @@ mod tests {
             "underpin_events_dropped_total",
             "underpin_requests_total",
             "underpin_jobs_total",
+            "underpin_project_events_total",
         ] {
             counter!(name).increment(1);
         }
@@ -108,6 +115,8 @@ mod tests {
             "underpin_stream_lag",
             "underpin_leader",
             "underpin_nats_connected",
+            "underpin_event_subscribers",
+            "underpin_projects_open",
             "underpin_pool_size",
             "underpin_pool_idle",
             "underpin_pool_in_use",
@@ -125,7 +134,7 @@ mod tests {
             let names = lines.map(|line| line.split(' ').next().unwrap_or_default().to_owned());
             names.collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!((of("# TYPE ").len(), of("# HELP ")), (19, of("# TYPE ")), "{text}");
+        assert_eq!((of("# TYPE ").len(), of("# HELP ")), (22, of("# TYPE ")), "{text}");
         assert!(text.contains("underpin_job_seconds_bucket{le=\"5\"} 1"), "{text}");
         assert!(text.contains("underpin_event_group_size_bucket{le=\"5\"} 1"), "{text}");
         assert!(!text.contains("summary"), "{text}");

@@ -172,6 +172,14 @@ repository! {
             Ok(query.first(conn).await.optional()?)
         }
 
+        /// One artifact, once all that began to change the project is done. It and its number stay as
+        /// they are until the caller's transaction ends.
+        transaction fn hold_artifact(conn, project_id: i32, id: i32) -> Option<Artifact> {
+            // A project that is not there has no artifacts.
+            let _project = conn.locked(project_id).await?;
+            conn.artifact(project_id, id).await
+        }
+
         /// Artifacts, newest first. Refused when the page is to begin after one that is not there.
         read(Rows::Many) fn artifacts(
             conn,

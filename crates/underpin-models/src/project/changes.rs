@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use underpin_db::{DbError, PgConn, Rows, SqliteConn};
 
 use super::{
-    Event, Project, Run, RunStatus, Task, TaskStatus, TaskVersion,
+    EVENT_TYPES, Event, Project, Run, RunStatus, Task, TaskStatus, TaskVersion,
     dependencies::{self, Graph},
     refusal::{Kind, Refusal},
     schema::{events, projects, runs, task_versions, tasks},
@@ -99,6 +99,7 @@ repository! {
             data: Data,
             now: NaiveDateTime,
         ) -> () {
+            debug_assert!(EVENT_TYPES.binary_search(&event_type).is_ok(), "{event_type} is unknown");
             let number = diesel::update(projects::table.find(project_id))
                 .set(projects::last_event.eq(projects::last_event + 1))
                 .returning(projects::last_event)

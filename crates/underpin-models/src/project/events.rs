@@ -8,6 +8,33 @@ use underpin_db::Rows;
 use super::schema::events;
 use crate::repository::repository;
 
+/// What can happen in a project: every type of an event, sorted.
+pub const EVENT_TYPES: &[&str] = &[
+    "approval_created",
+    "artifact_created",
+    "artifact_deleted",
+    "artifact_updated",
+    "change_request_approved",
+    "change_request_created",
+    "change_request_implemented",
+    "change_request_rejected",
+    "change_request_submitted",
+    "change_request_updated",
+    "execution_paused",
+    "execution_resumed",
+    "project_created",
+    "project_updated",
+    "run_cancelled",
+    "run_completed",
+    "run_failed",
+    "run_log",
+    "run_started",
+    "task_created",
+    "task_deleted",
+    "task_status_changed",
+    "task_updated",
+];
+
 /// Something that happened in a project.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
 #[diesel(table_name = events, primary_key(project_id, number), treat_none_as_default_value = false)]
@@ -42,6 +69,20 @@ repository! {
                 .filter(events::project_id.eq(project_id))
                 .filter(events::number.gt(number))
                 .order(events::number)
+                .limit(limit.max(0))
+                .select(Event::as_select());
+            Ok(query.load(conn).await?)
+        }
+
+        /// The newest events, newest first. A limit below 0 is 0.
+        read(Rows::at_most(limit)) fn newest_events(
+            conn,
+            project_id: i32,
+            limit: i64,
+        ) -> Vec<Event> {
+            let query = events::table
+                .filter(events::project_id.eq(project_id))
+                .order(events::number.desc())
                 .limit(limit.max(0))
                 .select(Event::as_select());
             Ok(query.load(conn).await?)

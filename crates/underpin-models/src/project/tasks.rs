@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 use diesel::{
-    dsl::{exists, not},
+    dsl::{count_star, exists, not},
     prelude::*,
     sql_types::Bool,
 };
@@ -185,6 +185,15 @@ repository! {
                 .offset(page.skip.max(0))
                 .select(Task::as_select());
             Ok(Ok(query.load(conn).await?))
+        }
+
+        /// How many tasks of the project have each status; a status of none is left out.
+        read(Rows::Many) fn task_counts(conn, project_id: i32) -> Vec<(TaskStatus, i64)> {
+            let query = tasks::table
+                .filter(tasks::project_id.eq(project_id))
+                .group_by(tasks::status)
+                .select((tasks::status, count_star()));
+            Ok(query.load(conn).await?)
         }
 
         /// Changes a task at `now`. Another title or description is a new version; what is as it

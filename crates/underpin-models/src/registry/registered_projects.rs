@@ -43,6 +43,9 @@ pub struct RegisteredProject {
     pub created_at: NaiveDateTime,
     /// UTC; when its state, name or head changed.
     pub updated_at: NaiveDateTime,
+    /// Its newest event, as far as the registry was told; `None` when nobody has opened it since the
+    /// registry is told of events.
+    pub last_event: Option<i64>,
 }
 
 repository! {
@@ -61,6 +64,8 @@ repository! {
                 table::state.eq(ProjectState::Creating),
                 table::created_at.eq(now),
                 table::updated_at.eq(now),
+                table::events_before.eq(0_i64),
+                table::last_event.eq(0_i64),
             );
             let insert = diesel::insert_into(table::table).values(new);
             let insert = insert.on_conflict(table::name).do_nothing();

@@ -51,6 +51,8 @@ fn an_artifact_is_made_stored_and_deleted(#[case] dialect: Dialect) {
         assert_eq!((stored.sha256.clone(), stored.file_size), (Some("ab".repeat(32)), Some(9)));
         assert_eq!(set().await, stored);
         assert_eq!(db.artifact(P, made.id).await.unwrap(), Some(stored.clone()));
+        assert_eq!(db.hold_artifact(P, made.id).await.unwrap(), Some(stored.clone()));
+        assert_eq!(db.hold_artifact(P + 1, made.id).await.unwrap(), None);
         assert_eq!(db.delete_artifact(P, made.id, at(4)).await.unwrap().unwrap(), stored);
         assert_eq!(db.artifact(P, made.id).await.unwrap(), None);
 

@@ -3,8 +3,8 @@
 use rstest::rstest;
 use underpin_db::Dialect;
 use underpin_models::project::{
-    DependencyFault, EventRepository as _, Page, ProjectRepository as _, Refusal,
-    RunRepository as _, TaskFilter, TaskRepository as _, TaskUpdate,
+    DependencyFault, EVENT_TYPES, EventRepository as _, Page, ProjectRepository as _, Refusal,
+    RunRepository as _, TaskFilter, TaskRepository as _, TaskStatus, TaskUpdate,
 };
 
 use crate::{P, Rig, approved, at, create_project, new_task, newest, on_head, rows, task, told};
@@ -165,4 +165,49 @@ fn a_project_made_by_many_at_once_is_told_once(#[case] dialect: Dialect) {
         assert_eq!(db.events_after(2, 0, 10).await.unwrap().len(), 1);
         assert_eq!(db.projects(Page::default()).await.unwrap().len(), 2);
     });
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_newest_events_come_newest_first(#[case] dialect: Dialect) {
+    on_head(dialect, async |Rig { db, .. }| {
+        create_project(db, 2).await;
+        for title in ["a", "b", "c"] {
+            task(db, title).await;
+        }
+        let numbers = async |limit| {
+            let events = db.newest_events(P, limit).await.unwrap();
+            events.into_iter().map(|event| event.number).collect::<Vec<_>>()
+        };
+
+        assert_eq!(numbers(100).await, [4, 3, 2, 1]);
+        assert_eq!(numbers(2).await, [4, 3]);
+        assert!(numbers(-1).await.is_empty());
+    });
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn tasks_are_counted_by_status(#[case] dialect: Dialect) {
+    on_head(dialect, async |Rig { db, .. }| {
+        create_project(db, 2).await;
+        assert!(db.task_counts(P).await.unwrap().is_empty());
+        for title in ["a", "b"] {
+            task(db, title).await;
+        }
+        approved(db, "c").await;
+        db.create_task(2, new_task("of another", &[]), at(0)).await.unwrap().unwrap();
+
+        let mut counts = db.task_counts(P).await.unwrap();
+
+        counts.sort_by_key(|(status, _)| status.wire());
+        assert_eq!(counts, [(TaskStatus::Approved, 1), (TaskStatus::Pending, 2)]);
+    });
+}
+
+#[test]
+fn the_types_of_events_are_sorted() {
+    assert!(EVENT_TYPES.is_sorted());
 }

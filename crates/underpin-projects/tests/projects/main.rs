@@ -7,6 +7,7 @@ mod behind;
 mod crash;
 mod create;
 mod isolation;
+mod noted;
 
 use std::path::PathBuf;
 

@@ -93,6 +93,7 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
             chat: self.get("RETENTION_CHAT_HOURS", Duration::from_hours(150), hours),
             outbound: self.get("RETENTION_OUTBOUND_DAYS", 7 * DAY, days),
             revoked_tokens: self.get("RETENTION_REVOKED_TOKEN_DAYS", 90 * DAY, days),
+            events: self.get("RETENTION_EVENT_DAYS", 30 * DAY, days),
             optimize_interval: self.seconds("OPTIMIZE_INTERVAL_SECONDS", DAY),
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::{
     Json,
-    extract::rejection::BytesRejection,
+    extract::{multipart::MultipartError, rejection::BytesRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use underpin_projects::ProjectError;
 use utoipa::ToSchema;
 
 use super::error::{ApiError, Cause};
+use crate::artifacts::StoreError;
 
 /// The body of a failure.
 #[derive(Debug, Serialize, ToSchema)]
@@ -120,6 +121,54 @@ impl From<ApiError> for Failure {
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
         ApiError::from(error).into()
+    }
+}
+
+impl From<MultipartError> for Failure {
+    fn from(error: MultipartError) -> Self {
+        match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than `ARTIFACT_LIMIT_BYTES` allows",
+            ),
+            status => Self::new(status, format!("cannot read the form: {}", error.body_text())),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, text),
+            StoreError::Stream(source) => match source.downcast::<MultipartError>() {
+                Ok(error) => (*error).into(),
+                Err(_) => Self::new(StatusCode::BAD_REQUEST, text),
+            },
+            StoreError::Mismatch { .. } => {
+                let fault = Fault::new("value_error", text);
+                Self::faults(vec![fault.within("sha256").within("body")])
+            }
+            StoreError::NotStored { .. } => Self::new(StatusCode::NOT_FOUND, text),
+            // Where the file was expected is for the log.
+            StoreError::Gone { id, .. } => Self {
+                cause: Some(text),
+                ..Self::new(StatusCode::NOT_FOUND, format!("the content of artifact {id} is gone"))
+            },
+            StoreError::Corrupt { id, .. } => Self {
+                cause: Some(text),
+                ..Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    format!("the content of artifact {id} is damaged: its SHA-256 is another"),
+                )
+            },
+            StoreError::TooLong { .. } | StoreError::NotText { .. } => {
+                Self::new(StatusCode::BAD_REQUEST, text)
+            }
+            StoreError::File { .. } => Self::internal(text),
+            StoreError::Database(error) => error.into(),
+            StoreError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
+        }
     }
 }
 

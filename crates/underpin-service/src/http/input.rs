@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, Multipart, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde_json::{Map, Value};
@@ -29,7 +29,7 @@ mod tests;
 
 pub(super) use fields::{Fields, Noted};
 use kinds::Nested;
-pub(super) use kinds::{Array, Flag, Id, Json, Kind, List, OneOf, Text, Whole};
+pub(super) use kinds::{Array, Count, Flag, Id, Json, Kind, List, OneOf, Text, Whole};
 
 /// Something that a request says.
 pub(super) trait Input: Sized {
@@ -38,7 +38,10 @@ pub(super) trait Input: Sized {
 }
 
 /// What the fields of `values` say, all of them or none.
-fn read<T: Input>(values: Map<String, Value>, place: &'static str) -> Result<T, Failure> {
+pub(super) fn read<T: Input>(
+    values: Map<String, Value>,
+    place: &'static str,
+) -> Result<T, Failure> {
     all(Nested::new().read(Value::Object(values)), place)
 }
 
@@ -171,6 +174,21 @@ fn parameters<T: Input>(place: &ParameterIn) -> Vec<Parameter> {
             .build()
     };
     fields.map(parameter).collect()
+}
+
+/// A body as `multipart/form-data`.
+pub(super) struct Form(pub(super) Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let parts = Multipart::from_request(request, state).await;
+        parts.map(Self).map_err(|_| {
+            let message = "expected a body with `Content-Type: multipart/form-data` and a boundary";
+            Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        })
+    }
 }
 
 /// `If-Match`: the version that the caller has read; `None` without the header and for `*`.

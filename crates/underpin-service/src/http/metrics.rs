@@ -32,6 +32,7 @@ pub(super) async fn get(
     }
     gauge!("underpin_schema_up_to_date").set(f64::from(u8::from(health.is_ok())));
     gauge!("underpin_schema_pending").set(number(health.pending));
+    gauge!("underpin_projects_open").set(number(Some(state.projects.open_count())));
     for pool in state.db.pools() {
         gauge!("underpin_pool_size", "pool" => pool.name).set(pool.size);
         gauge!("underpin_pool_idle", "pool" => pool.name).set(pool.idle);

@@ -16,9 +16,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{
-    State, current, health, history, metrics, outbound, ready, say, stats, tokens, user, v1,
-};
+use super::{State, current, health, history, metrics, outbound, ready, say, stats, tokens, user};
 
 /// What the document says besides its routes.
 #[derive(OpenApi)]
@@ -38,6 +36,7 @@ use super::{
         (name = "tasks", description = "Work in a project"),
         (name = "change requests", description = "What phases of tasks propose"),
         (name = "approvals", description = "Answers of people"),
+        (name = "artifacts", description = "Files that a project produced or was given"),
         (name = "runs", description = "Attempts of engines at tasks"),
         (name = "control", description = "How far the runs of a project may go"),
         (name = "service", description = "How the service itself is"),
@@ -62,7 +61,7 @@ impl Modify for Security {
     }
 }
 
-/// Every route of the document.
+/// The routes of the bot and of the service itself, with all that the document says besides routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(stats::get))
@@ -76,7 +75,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))
-        .merge(v1::routes())
 }
 
 /// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:

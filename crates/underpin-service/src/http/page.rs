@@ -1,14 +1,8 @@
-//! `GET /`: how everything is, at a glance. One page, without scripts.
+//! The pages. `GET /`: how everything is, at a glance, without scripts.
 
 use std::sync::{Arc, LazyLock};
 
-use axum::{
-    extract::State as Shared,
-    http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse as _, Response},
-};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sha2::{Digest as _, Sha256};
+use axum::{extract::State as Shared, http::StatusCode, response::Response};
 use underpin_db::DbError;
 use underpin_models::bot::{
     ChannelStats, ChannelStatsRepository as _, CurrentStatus, CurrentStatusRepository as _,
@@ -24,7 +18,11 @@ use crate::{clock, jobs};
 
 mod chart;
 mod format;
+mod frame;
+pub(super) mod projects;
 mod view;
+
+use frame::Kind;
 
 /// The page and its status.
 pub(super) type Page = (StatusCode, String);
@@ -32,17 +30,8 @@ pub(super) type Page = (StatusCode, String);
 /// How many of those who talk most are shown.
 const TOP: i64 = 10;
 
-const STYLE: &str = include_str!("page/style.css");
-
-/// The browser takes this one style sheet and nothing else: no script, no picture, no frame around it.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let digest = BASE64_STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-});
+/// The page of the bot has no script.
+static KIND: LazyLock<Kind> = LazyLock::new(|| Kind::new("", None));
 
 /// What the page shows.
 struct View {
@@ -72,12 +61,7 @@ struct Bot {
 /// The page; built once a second at most.
 pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> Response {
     let (status, page) = state.page.get(build(&state)).await;
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    (status, headers, Html(page)).into_response()
+    KIND.answer(status, page)
 }
 
 async fn build(state: &State) -> Page {

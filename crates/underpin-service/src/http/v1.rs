@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
+    extract::DefaultBodyLimit,
     http::{HeaderName, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -19,10 +20,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     State,
     input::{Fields, Id, Input, Noted, Text, Whole},
+    live,
 };
 
 pub(super) mod approvals;
+pub(super) mod artifacts;
 pub(super) mod change_requests;
+pub(super) mod contents;
 pub(super) mod control;
 pub(super) mod gates;
 pub(super) mod projects;
@@ -45,8 +49,8 @@ pub(super) mod most {
     pub(in crate::http) const TASKS: usize = 1_000;
 }
 
-/// Every route of `/api/v1`.
-pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
+/// Every route of `/api/v1`; `uploads` is the limit of a body with a file in it.
+pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
     OpenApiRouter::new()
         .routes(routes!(projects::list, projects::post))
         .routes(routes!(projects::get, projects::patch, projects::delete))
@@ -69,11 +73,17 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(change_requests::reject))
         .routes(routes!(change_requests::implement))
         .routes(routes!(approvals::list, approvals::post))
+        .routes(routes!(artifacts::list, artifacts::post))
+        .routes(routes!(artifacts::get, artifacts::delete))
+        .merge(OpenApiRouter::new().routes(routes!(contents::upload)).layer(uploads))
+        .routes(routes!(contents::download))
+        .routes(routes!(contents::content))
         .routes(routes!(runs::list, runs::post))
         .routes(routes!(runs::get))
         .routes(routes!(runs::log))
         .routes(routes!(runs::finish))
         .routes(routes!(runs::cancel))
+        .routes(routes!(live::events::get))
         .routes(routes!(control::get))
         .routes(routes!(control::pause))
         .routes(routes!(control::resume))

@@ -2,16 +2,22 @@
 
 use std::time::Duration;
 
-use underpin_db::{Db, DbError};
+use underpin_db::Db;
 use underpin_models::bot::{
     ApiTokenRepository as _, OutboundRepository as _, RecentChatRepository as _,
     UserCountRepository as _,
 };
+use underpin_projects::{ProjectError, Projects};
 
-use super::{Settings, before};
+use super::{Settings, before, events};
 
 /// Says what was deleted.
-pub(super) async fn run(settings: &Settings, db: &Db, now: i64) -> Result<String, DbError> {
+pub(super) async fn run(
+    settings: &Settings,
+    db: &Db,
+    projects: &Projects,
+    now: i64,
+) -> Result<String, ProjectError> {
     let old = |period: Duration| (!period.is_zero()).then(|| before(now, period));
     let mut deleted = Vec::new();
     if let Some(before) = old(settings.user_counts) {
@@ -25,6 +31,9 @@ pub(super) async fn run(settings: &Settings, db: &Db, now: i64) -> Result<String
     }
     if let Some(before) = old(settings.revoked_tokens) {
         deleted.push((db.delete_tokens_revoked_before(before).await?, "revoked tokens"));
+    }
+    if !settings.events.is_zero() {
+        deleted.push((events::delete_old(projects, settings.events, now).await?, "events"));
     }
     deleted.retain(|(number, _)| *number > 0);
     if deleted.is_empty() {

@@ -14,7 +14,7 @@ use underpin_testkit::Dialect;
 use crate::{page::evening, service::Service};
 
 /// Chromium under the names that systems give it.
-fn browser() -> Command {
+pub(crate) fn browser() -> Command {
     let chosen = std::env::var("CHROMIUM").ok().filter(|name| !name.is_empty());
     let usual = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let names = chosen.into_iter().chain(usual.map(str::to_owned));

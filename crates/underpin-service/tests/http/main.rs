@@ -8,6 +8,8 @@ mod document;
 mod hostile;
 mod metrics;
 mod page;
-#[expect(dead_code, reason = "shared with the tests of projects, which use the rest")]
+mod projects;
+#[path = "../common/service.rs"]
 mod service;
 mod tokens;
+mod window;

@@ -15,7 +15,7 @@ mod machines;
 mod matrix;
 mod random;
 mod routes;
-#[expect(dead_code, reason = "shared with the tests of the other routes, which use the rest")]
-#[path = "../http/service.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+#[path = "../common/service.rs"]
 mod service;
 mod versions;

@@ -160,6 +160,36 @@ impl Kind for Whole {
     }
 }
 
+/// How many there are of something that is only counted up: of 64 bits; text that says one counts as
+/// well.
+#[derive(Clone)]
+pub(in crate::http) struct Count;
+
+impl Kind for Count {
+    type Value = i64;
+
+    fn read(&self, value: Value) -> Result<i64, Vec<Fault>> {
+        let number = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => return fault(self, "int_type", what(&value)),
+        };
+        match number {
+            Some(number) if number >= 0 => Ok(number),
+            Some(number) => fault(self, "greater_than_equal", &number.to_string()),
+            None => fault(self, "int_parsing", "something else"),
+        }
+    }
+
+    fn expected(&self) -> String {
+        "a whole number from 0".to_owned()
+    }
+
+    fn schema(&self) -> RefOr<Schema> {
+        of_type(Type::Integer).minimum(Some(0)).into()
+    }
+}
+
 /// The number of a row.
 #[derive(Clone)]
 pub(in crate::http) struct Id;

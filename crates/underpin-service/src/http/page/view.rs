@@ -1,11 +1,12 @@
 //! The page itself.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use underpin_models::bot::{ChannelStats, CurrentStatus, OutboundState};
 
 use super::{
-    Bot, STYLE, View, chart,
+    Bot, KIND, View, chart,
     format::{date, length, number, share, span},
+    frame::{Follow, header},
 };
 
 /// Seconds after which the bot, which speaks every 10, counts as silent.
@@ -15,62 +16,37 @@ const SILENT: i64 = 120;
 pub(super) fn page(view: &View) -> Markup {
     let status = view.bot.as_ref().and_then(|bot| bot.status.as_ref());
     let channel = status.and_then(|status| status.channel_name.as_deref());
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="refresh" content="30";
-                title { (channel.unwrap_or("Underpin")) " — status" }
-                link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath d='M9 3h6v8H9zM6 12.5h12v3.5H6zM3 17.5h18V21H3z' fill='%23d9480f'/%3E%3C/svg%3E";
-                style { (PreEscaped(STYLE)) }
+    let head = html! { meta http-equiv="refresh" content="30"; };
+    let body = html! {
+        (top(view, status, channel))
+        main {
+            @match &view.bot {
+                Some(bot) => (bot_cards(bot, view.now)),
+                None => section.card.wide.trouble {
+                    h2 { "The database does not tell" }
+                    p { "What the bot told cannot be read at the moment. The log says why." }
+                },
             }
-            body {
-                (header(view, status, channel))
-                main {
-                    @match &view.bot {
-                        Some(bot) => (bot_cards(bot, view.now)),
-                        None => section.card.wide.trouble {
-                            h2 { "The database does not tell" }
-                            p { "What the bot told cannot be read at the moment. The log says why." }
-                        },
-                    }
-                    (outbound(view))
-                    (schema(view))
-                }
-                footer {
-                    a href="/docs/" { "API" } a href="/metrics" { "Metrics" }
-                    a href="/health" { "Health" }
-                    span { "underpin-service " (env!("CARGO_PKG_VERSION")) }
-                }
-            }
+            (outbound(view))
+            (schema(view))
         }
-    }
+    };
+    let title = format!("{} — status", channel.unwrap_or("Underpin"));
+    KIND.page(&title, &head, &body, Follow::Nothing)
 }
 
-fn header(view: &View, status: Option<&CurrentStatus>, channel: Option<&str>) -> Markup {
+fn top(view: &View, status: Option<&CurrentStatus>, channel: Option<&str>) -> Markup {
     let (schema, word) = match view.health.status {
         "ok" => ("good", "schema up to date"),
         "schema_behind" => ("bad", "schema behind"),
         _ => ("bad", "database unreachable"),
     };
-    html! {
-        header {
-            svg.logo viewBox="0 0 24 24" width="34" height="34" aria-hidden="true" {
-                path d="M9 3h6v8H9zM6 12.5h12v3.5H6zM3 17.5h18V21H3z" {}
-            }
-            div.name {
-                h1 { bdi { (channel.unwrap_or("Underpin")) } }
-                p { time { (date(view.now)) } " UTC" }
-            }
-            div.pills {
-                @if let Some(status) = status { (presence(status, view.now)) }
-                span.pill.(schema) { (word) }
-            }
-        }
-    }
+    let line = html! { time { (date(view.now)) } " UTC" };
+    let pills = html! {
+        @if let Some(status) = status { (presence(status, view.now)) }
+        span.pill.(schema) { (word) }
+    };
+    header(channel.unwrap_or("Underpin"), &line, &pills)
 }
 
 /// Whether the bot is there, and whether that is news.

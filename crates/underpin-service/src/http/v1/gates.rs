@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State as Shared};
 use serde::Serialize;
 use serde_json::{Value, json};
+use underpin_db::Db;
 use underpin_models::project::{self, Kind, TaskVersionRepository as _};
 use utoipa::ToSchema;
 
@@ -116,8 +117,19 @@ pub(super) async fn put(
     Body(Array(gates)): GatesBody,
 ) -> Result<Versioned<Saved>, Failure> {
     let project = state.change(of.project_id).await?;
+    let (version, saved) = set_gates(&project, &of, gates, expected).await?;
+    Ok(Versioned(version, saved))
+}
+
+/// Sets the gates for whoever asked, in either form of the API; gives the task's version as well.
+pub(in crate::http) async fn set_gates(
+    project: &Db,
+    of: &OfTask,
+    gates: Vec<Gate>,
+    expected: Option<i32>,
+) -> Result<(i32, Saved), Failure> {
     let (count, gates) = (gates.len(), gates.into_iter().map(Value::from).collect());
     let set = project.set_gates(of.project_id, of.task_id, gates, expected, clock::utc());
     let task = set.await??;
-    Ok(Versioned(task.version, Saved::new(&task, count)))
+    Ok((task.version, Saved::new(&task, count)))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State as Shared};
 use serde::Serialize;
+use underpin_db::Db;
 use underpin_models::project::{TaskRepository as _, TaskText};
 use utoipa::ToSchema;
 
@@ -57,12 +58,11 @@ struct Part {
 
 /// Splits a task for whoever asked, in either form of the API.
 pub(in crate::http) async fn split_task(
-    state: &State,
+    project: &Db,
     of: &OfTask,
     Split { parts, reason }: Split,
     expected: Option<i32>,
 ) -> Result<Parts, Failure> {
-    let project = state.change(of.project_id).await?;
     let (id, now) = (of.task_id, clock::utc());
     let tasks = project.split_task(of.project_id, id, parts, reason, expected, now).await??;
     let part = |task: underpin_models::project::Task| Part { id: task.id, title: task.title };
@@ -89,7 +89,8 @@ pub(super) async fn split(
     IfMatch(expected): IfMatch,
     Body(split): SplitBody,
 ) -> Result<Created<Json<Parts>>, Failure> {
-    let parts = split_task(&state, &of, split, expected).await?;
+    let project = state.change(of.project_id).await?;
+    let parts = split_task(&project, &of, split, expected).await?;
     let location = format!("/api/v1/projects/{}/tasks", of.project_id);
     Ok(Created::new(location, Json(parts)))
 }
@@ -128,11 +129,10 @@ pub(in crate::http) struct Union {
 
 /// Merges tasks for whoever asked, in either form of the API.
 pub(in crate::http) async fn merge_tasks(
-    state: &State,
+    project: &Db,
     project_id: i32,
     Merge { ids, text, reason }: Merge,
 ) -> Result<Union, Failure> {
-    let project = state.change(project_id).await?;
     let merging = project.merge_tasks(project_id, ids.clone(), text, reason, clock::utc());
     let task = merging.await??;
     Ok(Union {
@@ -161,7 +161,8 @@ pub(super) async fn merge(
     Path(of): Path<OfProject>,
     Body(merge): MergeBody,
 ) -> Result<Created<Json<Union>>, Failure> {
-    let merged = merge_tasks(&state, of.project_id, merge).await?;
+    let project = state.change(of.project_id).await?;
+    let merged = merge_tasks(&project, of.project_id, merge).await?;
     let location = format!("/api/v1/projects/{}/tasks/{}", of.project_id, merged.merged_task_id);
     Ok(Created::new(location, Json(merged)))
 }

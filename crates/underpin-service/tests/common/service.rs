@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub(crate) fn now() -> i64 {
 /// A service that listens; killed when it is dropped.
 pub(crate) struct Service {
     process: Child,
-    address: String,
+    pub(crate) address: String,
     log: Arc<Mutex<String>>,
     pub(crate) db: Arc<TestDb>,
     settings: Vec<(String, String)>,
@@ -44,14 +44,19 @@ impl Service {
 
     /// With these settings besides.
     pub(crate) fn with(dialect: Dialect, settings: &[(&str, &str)]) -> Self {
+        Self::on(&Arc::new(TestDb::new(dialect)), settings)
+    }
+
+    /// On a database that may have another service.
+    pub(crate) fn on(db: &Arc<TestDb>, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        Self::on(Arc::new(TestDb::new(dialect)), settings.collect(), &["--migrate"])
+        Self::run(Arc::clone(db), settings.collect(), &["--migrate"])
     }
 
     /// Kills it, and starts it anew on the same database with these arguments.
     pub(crate) fn restart(&mut self, arguments: &[&str]) {
         self.kill();
-        *self = Self::on(Arc::clone(&self.db), self.settings.clone(), arguments);
+        *self = Self::run(Arc::clone(&self.db), self.settings.clone(), arguments);
     }
 
     /// As [`Service::kill`], while others ask it.
@@ -66,7 +71,7 @@ impl Service {
         self.process.wait().unwrap();
     }
 
-    fn on(db: Arc<TestDb>, settings: Vec<(String, String)>, arguments: &[&str]) -> Self {
+    fn run(db: Arc<TestDb>, settings: Vec<(String, String)>, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_underpin-service"));
         command.env_clear().current_dir(db.dir()).args(arguments);
         command.env("DATABASE_URL", db.url()).env("HTTP_ADDR", "127.0.0.1:0");
@@ -93,6 +98,14 @@ impl Service {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// Asks it to stop, and gives its exit code and how long that took.
+    pub(crate) fn stop(&mut self) -> (Option<i32>, Duration) {
+        let started = Instant::now();
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        (self.process.wait().unwrap().code(), started.elapsed())
     }
 
     /// What it logged since it listens.

@@ -1,0 +1,31 @@
+//! How many files and connections the process may have open.
+
+use underpin_db::Dialect;
+
+use crate::Config;
+
+/// What one open project takes on SQLite: three files for each of two readers and a writer, and the
+/// lock of a migration.
+const PER_PROJECT: u64 = 10;
+/// What everything else takes: requests, the main database, NATS.
+const OTHERS: u64 = 1_024;
+
+/// Raises the limit of this process to what the configuration may need, as far as the system lets it,
+/// and says so when that is not enough: requests would then fail at random.
+pub(crate) fn allow(config: &Config) {
+    let projects = match config.database_url.dialect() {
+        Dialect::Sqlite => config.projects.max_open.saturating_mul(PER_PROJECT),
+        Dialect::Postgres => 0,
+    };
+    let needed = projects.saturating_add(OTHERS);
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit >= needed => {}
+        Ok(limit) => tracing::warn!(
+            limit,
+            needed,
+            "at most {limit} files may be open, and {needed} may be needed: raise the limit \
+             (`ulimit -Hn`, `LimitNOFILE=`) or lower `PROJECT_MAX_OPEN`"
+        ),
+        Err(error) => tracing::warn!("cannot see how many files may be open: {error}"),
+    }
+}
