@@ -24,6 +24,8 @@ use super::failure::{Failure, Fault};
 
 mod fields;
 mod kinds;
+#[cfg(test)]
+mod tests;
 
 pub(super) use fields::{Fields, Noted};
 use kinds::Nested;

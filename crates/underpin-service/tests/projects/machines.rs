@@ -287,3 +287,28 @@ fn what_runs_next_is_approved_not_waiting_and_has_attempts(#[case] dialect: Dial
     let dependencies = api.seen(&format!("{path}/tasks/{pending}/dependencies"));
     assert_eq!(dependencies, json!({ "dependencies": [] }));
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn two_tasks_or_more_are_merged_each_once(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let [one, other] = ["one", "other"].map(|title| api.task(project, title));
+    let path = format!("/projects/{project}/tasks");
+    let rows = api.rows(project);
+    let merge = |ids: &[i64]| {
+        api.post(&format!("{path}/merge"), &json!({ "task_ids": ids, "merged_title": "both" }))
+    };
+
+    for ids in [&[][..], &[one]] {
+        merge(ids).refuses(400, "Must provide at least 2 tasks to merge");
+    }
+    merge(&[one, other, one]).refuses(400, &format!("Task {one} is named twice"));
+    merge(&[one, 99, other]).refuses(404, "Task 99 not found");
+    assert_eq!(api.rows(project), rows);
+    assert_eq!(merge(&[one, other]).status, 201);
+    for id in [one, other] {
+        assert_eq!(api.seen(&format!("{path}/{id}"))["status"], "cancelled");
+    }
+}

@@ -150,3 +150,36 @@ fn nobody_overwrites_what_he_has_not_read(#[case] dialect: Dialect) {
         assert_eq!(api.seen(&path)["title"], format!("{round} by {}", won[0].0));
     }
 }
+
+/// An update says what is to be another: absence leaves a value, `null` clears it.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn absence_leaves_and_null_clears(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = format!("/projects/{}", api.project("one"));
+    let task = format!("{project}/tasks/{}", api.task(1, "Choir"));
+    let of_project = json!({
+        "description": "long", "root_path": "/srv", "default_engine": "codex",
+        "current_phase": "coder",
+    });
+    let of_task = json!({ "description": "in the east", "engine_override": "codex" });
+
+    for (path, clearable) in [(project, of_project), (task, of_task)] {
+        let full = api.done("PATCH", &path, &clearable);
+        for (field, value) in clearable.as_object().unwrap() {
+            assert_eq!(full[field], *value);
+        }
+        assert_eq!(api.done("PATCH", &path, &json!({})), full);
+        assert_eq!(api.done("PATCH", &path, &clearable), full);
+        for field in clearable.as_object().unwrap().keys() {
+            let before = api.seen(&path);
+            let after = api.done("PATCH", &path, &json!({ field: null }));
+            assert_eq!(after[field], Value::Null);
+            assert_eq!(api.seen(&path), after);
+            for other in clearable.as_object().unwrap().keys().filter(|other| *other != field) {
+                assert_eq!(after[other], before[other], "{other} after {field}");
+            }
+        }
+    }
+}
