@@ -120,25 +120,26 @@ fn router(state: Arc<State>) -> Router {
     // A file, and what is sent around it.
     let uploads = state.artifacts.limit().saturating_add(limit as u64);
     let uploads = DefaultBodyLimit::max(usize::try_from(uploads).unwrap_or(usize::MAX));
-    let cors = option_layer(origin::cors(&state.config.cors_origins));
-    let check = from_fn_with_state(Arc::clone(&state), origin::check);
-    let projects = v1::routes(uploads).layer(check.clone()).layer(cors.clone());
-    let (routes, document) = openapi::routes().merge(projects).split_for_parts();
+    let (projects, of_projects) = v1::routes(uploads).split_for_parts();
+    let projects = projects
+        .merge(flat::routes(uploads))
+        // Within the layers: a browser asks with a method that no route has whether it may.
+        .method_not_allowed_fallback(other_methods)
+        .layer(from_fn_with_state(Arc::clone(&state), origin::check))
+        .layer(option_layer(origin::cors(&state.config.cors_origins)));
+    let (routes, mut document) = openapi::routes().split_for_parts();
+    document.merge(of_projects);
     routes
         .route("/", get(page::get))
         .route("/projects", get(page::projects::list))
         .route("/projects/{project_id}", get(page::projects::one))
         .merge(openapi::viewer(document))
-        .merge(flat::routes(uploads).layer(check).layer(cors))
+        .merge(projects)
         .merge(live::sockets())
         .fallback(async |uri: Uri| {
             flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
         })
-        .method_not_allowed_fallback(async |uri: Uri| {
-            let error =
-                ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`");
-            refuse(uri.path(), error)
-        })
+        .method_not_allowed_fallback(other_methods)
         .layer(DefaultBodyLimit::max(limit))
         .layer(from_fn_with_state(timeout, guard::guard))
         .with_state(state)
@@ -162,6 +163,12 @@ fn refuse(path: &str, error: ApiError) -> Response {
     } else {
         error.into_response()
     }
+}
+
+/// The answer where a route is, and the method is another.
+async fn other_methods(uri: Uri) -> Response {
+    let error = ApiError::new(Code::MethodNotAllowed, "this route has other methods: see `Allow`");
+    refuse(uri.path(), error)
 }
 
 /// The answer where nothing is.

@@ -7,6 +7,7 @@ mod api;
 mod behind;
 mod bodies;
 mod crash;
+mod flat;
 mod hostile;
 mod isolation;
 mod lists;
