@@ -262,8 +262,15 @@ impl Inner {
         checkpoint();
         let from = vec![ProjectState::Creating];
         self.main.change_project_state(project.id, from, ProjectState::Ready, None, now).await?;
-        // What is not noted here is when somebody opens it.
-        self.main.note_project_events(vec![(project.id, last_event)]).await?;
+        // It is there all the same: what is not noted here is when somebody opens it.
+        let newest = vec![(project.id, last_event)];
+        if let Err(error) = self.main.note_project_events(newest).await {
+            tracing::warn!(
+                project = project.id,
+                "the registry was not told of project {}: {error}",
+                project.id
+            );
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use axum::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
+use tower::util::option_layer;
 use underpin_db::Db;
 use underpin_projects::Projects;
 
@@ -119,7 +120,7 @@ fn router(state: Arc<State>) -> Router {
     // A file, and what is sent around it.
     let uploads = state.artifacts.limit().saturating_add(limit as u64);
     let uploads = DefaultBodyLimit::max(usize::try_from(uploads).unwrap_or(usize::MAX));
-    let cors = origin::cors(&state.config.cors_origins);
+    let cors = option_layer(origin::cors(&state.config.cors_origins));
     let check = from_fn_with_state(Arc::clone(&state), origin::check);
     let projects = v1::routes(uploads).layer(check.clone()).layer(cors.clone());
     let (routes, document) = openapi::routes().merge(projects).split_for_parts();

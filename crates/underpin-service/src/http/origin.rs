@@ -12,15 +12,20 @@ use tower_http::cors::CorsLayer;
 
 use super::{State, failure::Failure};
 
-/// Lets pages of `origins` read the answers, as the original project service did for its front end.
-pub(super) fn cors(origins: &[HeaderValue]) -> CorsLayer {
+/// Lets pages of `origins`, if there are any, read the answers, as the original project service did
+/// for its front end.
+pub(super) fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
     let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(origins.to_vec())
         .allow_methods(methods)
         .allow_headers([header::CONTENT_TYPE, header::IF_MATCH])
         .expose_headers([header::ETAG, header::LINK, header::LOCATION])
-        .allow_credentials(true)
+        .allow_credentials(true);
+    Some(layer)
 }
 
 /// Refuses a change that a page of somebody else asks for. A browser sends some of them, such as a form

@@ -178,7 +178,9 @@ fn a_project_that_cannot_be_read_says_so(#[case] dialect: Dialect) {
         assert!(answer.body.contains(&format!("{state}</span>")), "{}", answer.body);
         assert!(answer.body.contains("cannot be read") && !answer.body.contains("data-events"));
     }
-    for unknown in ["/projects/7", "/projects/x", "/projects/-1", "/projects/99999999999"] {
+    for unknown in
+        ["/projects/7", "/projects/x", "/projects/-1", "/projects/%FF", "/projects/99999999999"]
+    {
         let answer = service.get(unknown);
         assert_eq!(answer.status, 404, "{unknown}");
         is_safe(&answer);

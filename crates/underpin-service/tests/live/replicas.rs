@@ -38,6 +38,49 @@ fn every_replica_tells_what_another_changed(#[case] dialect: Dialect) {
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
+fn what_any_replica_is_asked_for_all_of_them_tell(#[case] dialect: Dialect) {
+    let one = Service::start(dialect);
+    let two = Service::on(&one.db, &[]);
+    let json = [("Content-Type", "application/json")];
+    let post = |service: &Service, path: &str, body: &str| {
+        let answer = service.send("POST", path, &json, body);
+        assert_eq!(answer.status, 201, "{answer:?}");
+    };
+    let mut sockets = [Socket::open(&one, "/ws"), Socket::open(&two, "/ws")];
+    post(&one, "/api/v1/projects", r#"{"name":"one"}"#);
+    let mut streams = [&one, &two].map(|service| Stream::open(service, 1, "?after=0", None));
+
+    std::thread::scope(|scope| {
+        for service in [&one, &two, &one, &two] {
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    post(service, "/api/v1/projects/1/tasks", r#"{"title":"t"}"#);
+                }
+            });
+        }
+    });
+
+    let numbers: Vec<i64> = (1..=81).collect();
+    for stream in &mut streams {
+        assert_eq!(stream.numbers(81), numbers);
+    }
+    for socket in &mut sockets {
+        let heard: Vec<_> = socket.numbers(81).into_iter().map(|(_, number)| number).collect();
+        assert_eq!(heard, numbers);
+        assert!(socket.is_silent(Duration::from_millis(1_500)));
+    }
+    // Nobody waits for another replica to hear of what was done here.
+    let started = Instant::now();
+    for number in 82..92 {
+        post(&one, "/api/v1/projects/1/tasks", r#"{"title":"t"}"#);
+        assert_eq!(sockets[0].numbers(1), [(1, number)]);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
 fn what_a_replica_died_over_is_told_all_the_same(#[case] dialect: Dialect) {
     let service = Service::start(dialect);
     let elsewhere = Elsewhere::new(&service.db);

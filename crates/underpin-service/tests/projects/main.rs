@@ -18,4 +18,5 @@ mod routes;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../common/service.rs"]
 mod service;
+mod uploads;
 mod versions;

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::{
-    extract::{Path, RawQuery, State as Shared},
+    extract::{Path, RawQuery, State as Shared, rejection::PathRejection},
     http::StatusCode,
     response::Response,
 };
@@ -81,9 +81,10 @@ pub(in crate::http) async fn list(
 /// One project.
 pub(in crate::http) async fn one(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Ok(id) = id.parse() else { return nothing("There is no such project.") };
+    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    let Some(id) = id else { return nothing("There is no such project.") };
     let registered = match state.projects.registered(id).await {
         Ok(registered) => registered,
         Err(ProjectError::Unknown(_)) => return nothing("There is no such project."),

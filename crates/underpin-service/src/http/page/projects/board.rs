@@ -25,7 +25,7 @@ pub(super) fn page(board: &Board) -> Markup {
                 p.pills {
                     (state(registered.state))
                     @if let Some(inside) = inside {
-                        @if inside.paused { span.pill.warn { "paused" } } @else { span.pill.good { "running" } }
+                        @if inside.paused { span.pill.warn { "paused" } } @else { span.pill.good { "active" } }
                     }
                 }
                 (facts(board))

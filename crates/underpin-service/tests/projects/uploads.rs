@@ -1,0 +1,219 @@
+//! Contents of artifacts: sent, downloaded, read; and what is too large, lies or climbs out.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use underpin_testkit::Dialect;
+
+use crate::{
+    api::Api,
+    service::{Answer, Service},
+};
+
+/// Bytes of a content at most, in these tests.
+const LIMIT: usize = 100_000;
+/// The SHA-256 of `hello`.
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+fn start(dialect: Dialect) -> Api {
+    Api::with(dialect, &[("ARTIFACT_LIMIT_BYTES", &LIMIT.to_string())])
+}
+
+/// A form with these values and, last, a file.
+fn form(values: &[(&str, &str)], name: &str, content: &[u8]) -> Vec<u8> {
+    let mut form = String::new();
+    for (name, value) in values {
+        form += "--limit\r\nContent-Disposition: form-data; name=\"";
+        form += &[name, "\"\r\n\r\n", value, "\r\n"].concat();
+    }
+    form += "--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+    form += &[name, "\"\r\nContent-Type: text/plain\r\n\r\n"].concat();
+    [form.as_bytes(), content, b"\r\n--limit--\r\n"].concat()
+}
+
+/// Sends `body` as one of `length` bytes.
+fn send(service: &Service, path: &str, body: &[u8], length: usize) -> Answer {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+         Content-Type: multipart/form-data; boundary=limit\r\nContent-Length: {length}\r\n\r\n"
+    );
+    service.raw(&[head.as_bytes(), body].concat())
+}
+
+fn upload(api: &Api, project: i64, values: &[(&str, &str)], name: &str, content: &[u8]) -> Answer {
+    let body = form(values, name, content);
+    let path = format!("/api/v1/projects/{project}/artifacts/upload");
+    send(&api.service, &path, &body, body.len())
+}
+
+/// What is in the store, as paths below it.
+fn files(api: &Api) -> Vec<String> {
+    let root = api.service.db.dir().join("data/artifacts");
+    let (mut files, mut dirs) = (Vec::new(), vec![root.clone()]);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                files.push(path.strip_prefix(&root).unwrap().display().to_string());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_file_comes_back_as_it_was_sent(#[case] dialect: Dialect) {
+    let api = start(dialect);
+    let project = api.project("one");
+    let task = api.approved(project, "a task");
+    let (task, run) = (task.to_string(), api.run(project, task).to_string());
+    let values =
+        [("artifact_type", "log"), ("task_id", &*task), ("run_id", &*run), ("sha256", HELLO)];
+
+    let answer = upload(&api, project, &values, "out/räport 1.txt", b"hello");
+
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert_eq!(answer.header("location"), Some("/api/v1/projects/1/artifacts/1"));
+    let mut artifact = answer.json();
+    artifact["created_at"] = Value::Null;
+    let expected = json!({
+        "id": 1, "project_id": 1, "task_id": 1, "run_id": 1, "artifact_type": "log",
+        "name": "räport 1.txt", "file_path": "out/räport 1.txt",
+        "storage_path": "artifacts/project_1/artifact_1/räport 1.txt", "sha256": HELLO,
+        "file_size": 5, "extra_data": r#"{"content_type":"text/plain"}"#, "created_at": null,
+    });
+    assert_eq!(artifact, expected);
+    let path = "/projects/1/artifacts/1";
+    let file = api.get(&format!("{path}/download"));
+    assert_eq!((file.status, &*file.body), (200, "hello"));
+    assert_eq!(file.header("content-type"), Some("application/octet-stream"));
+    assert_eq!(file.header("content-length"), Some("5"));
+    let name = "attachment; filename*=UTF-8''r%C3%A4port%201.txt";
+    assert_eq!(file.header("content-disposition"), Some(name));
+    let text = json!({ "content": "hello", "file_path": "out/räport 1.txt", "type": "log" });
+    assert_eq!(api.seen(&format!("{path}/content")), text);
+
+    api.done("DELETE", path, &json!({}));
+
+    assert_eq!(files(&api), [""; 0]);
+    api.get(&format!("{path}/download")).refuses(404, "Artifact 1 not found");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_is_too_large_or_lies_leaves_nothing(#[case] dialect: Dialect) {
+    let api = start(dialect);
+    let project = api.project("one");
+    let rows = api.rows(project);
+    let values = [("artifact_type", "log")];
+    let path = format!("/api/v1/projects/{project}/artifacts/upload");
+
+    upload(&api, project, &values, "a", &vec![b'x'; LIMIT + 1]).is_refused(413);
+    let body = form(&values, "a", b"hello");
+    // The body says that it is longer than it is, and the connection ends.
+    let short = std::net::TcpStream::connect(&api.service.address).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: multipart/form-data; \
+         boundary=limit\r\nContent-Length: {}\r\n\r\n",
+        body.len() + 1_000
+    );
+    std::io::Write::write_all(&mut &short, &[head.as_bytes(), &body[..body.len() - 20]].concat())
+        .unwrap();
+    drop(short);
+    // The body says that it is shorter than it is.
+    send(&api.service, &path, &body, body.len() - 30).is_refused(400);
+    let wrong = [("artifact_type", "log"), ("sha256", &*"00".repeat(32))];
+    let wrong = upload(&api, project, &wrong, "a", b"hello");
+    assert_eq!(wrong.faults(), ["value_error body.sha256"]);
+    let odd = [("artifact_type", "log"), ("task_id", &*"9".repeat(10_000))];
+    assert_eq!(upload(&api, project, &odd, "a", b"hello").faults(), ["too_long body"]);
+    let answer = upload(&api, project, &[("artifact_type", "x"), ("a", "b")], "a", b"hello");
+    assert_eq!(answer.faults(), ["enum body.artifact_type", "extra_forbidden body.a"]);
+    let none = b"--limit\r\nContent-Disposition: form-data; name=\"artifact_type\"\r\n\r\nlog\r\n--limit--\r\n";
+    let none = send(&api.service, &path, none, none.len());
+    assert_eq!(none.faults(), ["missing body.file"]);
+    let gone = upload(&api, project, &[("artifact_type", "log"), ("task_id", "9")], "a", b"x");
+    gone.refuses(404, "Task 9 not found");
+    upload(&api, 99, &values, "a", b"hello").refuses(404, "Project 99 not found");
+    api.ask("POST", &format!("/projects/{project}/artifacts/upload"), &json!({})).is_refused(415);
+
+    for _ in 0..100 {
+        if files(&api).is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(files(&api), [""; 0]);
+    assert_eq!(api.rows(project), rows);
+    assert!(!api.service.db.dir().join("data/artifacts/project_99").exists());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_name_cannot_climb_out(#[case] dialect: Dialect) {
+    let api = start(dialect);
+    let project = api.project("one");
+    let names = [
+        ("../../../etc/passwd", "passwd"),
+        ("/etc/passwd", "passwd"),
+        ("..\\..\\boot.ini", "boot.ini"),
+        ("..", "file"),
+        (".htaccess", "htaccess"),
+        ("a;b'c", "a;b'c"),
+    ];
+
+    for (at, (sent, kept)) in names.iter().enumerate() {
+        let values = [("artifact_type", "other")];
+        let answer = upload(&api, project, &values, sent, b"hello");
+
+        assert_eq!(answer.status, 201, "{sent}: {answer:?}");
+        let stored = format!("artifacts/project_1/artifact_{}/{kept}", at + 1);
+        assert_eq!(answer.json()["storage_path"], stored, "{sent}");
+        assert!(api.service.db.dir().join("data").join(&stored).is_file());
+    }
+    assert_eq!(files(&api).len(), names.len());
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_cannot_be_read_is_told(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let values = [("artifact_type", "log")];
+    let path = |id: i64, what: &str| format!("/projects/{project}/artifacts/{id}/{what}");
+    let made = |content: &[u8]| {
+        upload(&api, project, &values, "a", content).json()["id"].as_i64().unwrap()
+    };
+    let (long, binary, damaged, gone) =
+        (made(&vec![b'x'; 1024 * 1024 + 1]), made(b"\xff\xfe"), made(b"hello"), made(b"hello"));
+    let body = json!({ "artifact_type": "log", "name": "a", "file_path": "/etc/passwd" });
+    let elsewhere = api.made(&format!("/projects/{project}/artifacts"), &body);
+    let file = |id: i64| {
+        api.service.db.dir().join(format!("data/artifacts/project_{project}/artifact_{id}/a"))
+    };
+    std::fs::write(file(damaged), "hellO").unwrap();
+    std::fs::remove_file(file(gone)).unwrap();
+
+    api.get(&path(long, "content")).is_refused(400);
+    api.get(&path(binary, "content")).is_refused(400);
+    for what in ["content", "download"] {
+        api.get(&path(damaged, what)).is_refused(500);
+        api.get(&path(gone, what)).is_refused(404);
+        api.get(&path(elsewhere, what)).is_refused(404);
+    }
+    assert_eq!(api.get(&path(long, "download")).body.len(), 1024 * 1024 + 1);
+    let log = api.service.log();
+    assert!(log.contains("is damaged: expected"), "{log}");
+
+    api.done("DELETE", &format!("/projects/{project}"), &json!({}));
+    api.done("POST", &format!("/projects/{project}/purge"), &json!({}));
+
+    assert_eq!(files(&api), [""; 0]);
+}
