@@ -9,6 +9,7 @@ mod hostile;
 mod metrics;
 mod page;
 mod projects;
+#[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../common/service.rs"]
 mod service;
 mod tokens;

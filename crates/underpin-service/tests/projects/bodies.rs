@@ -15,8 +15,8 @@ fn with_bodies(api: &Api, project: i64) -> Vec<(Route, Value, Case)> {
     let document = document(api);
     let routes = all().into_iter().filter_map(|route| {
         let found = document.iter().find(|one| (&*one.0, &*one.1) == (route.method, route.path));
-        let body = found.unwrap().2.get("requestBody")?;
-        let schema = body["content"]["application/json"]["schema"].clone();
+        let content = &found.unwrap().2["requestBody"]["content"];
+        let schema = content.get("application/json")?["schema"].clone();
         let (route, case) = route.with_case(api, project);
         Some((route, schema, case))
     });
@@ -290,7 +290,7 @@ fn a_query_is_what_the_document_says(#[case] dialect: Dialect) {
             let (other, none) =
                 if is_word { ("enum", "enum") } else { ("int_parsing", "greater_than_equal") };
             for (value, fault) in
-                [("x", other), ("", other), ("%00", other), ("%ff", other), ("0", none)]
+                [("x", other), ("", other), ("%00", other), ("%ff", other), ("-1", none)]
             {
                 let answer = api.get(&format!("{asked}?{name}={value}"));
                 assert_eq!(answer.faults(), [format!("{fault} query.{name}")], "{asked}");
@@ -316,5 +316,5 @@ fn a_query_is_what_the_document_says(#[case] dialect: Dialect) {
             }
         }
     }
-    assert_eq!(lists, 5);
+    assert_eq!(lists, 6);
 }

@@ -182,7 +182,7 @@ fn a_path_leads_where_it_says_or_nowhere(#[case] dialect: Dialect) {
                 assert!(!answer.json()["detail"].is_null(), "{method} {path}: {answer:?}");
             }
         }
-        for list in ["tasks", "runs", "approvals", "change-requests"] {
+        for list in ["tasks", "runs", "approvals", "change-requests", "artifacts"] {
             let base = format!("/projects/{project}/{list}");
             for name in ["limit", "after", "status", "task_id", "phase", piece] {
                 let answer = api.get(&format!("{base}?{name}={piece}"));

@@ -26,6 +26,8 @@ fn an_id_is_an_id_of_its_project(#[case] dialect: Dialect) {
         let task = api.approved(full, title);
         api.run(full, task);
         api.change_request(full, task);
+        let artifact = json!({ "artifact_type": "log", "name": title, "file_path": "x" });
+        api.made(&format!("/projects/{full}/artifacts"), &artifact);
     }
     let (before, others) = (api.rows(empty), api.rows(full));
     let path = format!("/projects/{empty}");
@@ -48,6 +50,15 @@ fn an_id_is_an_id_of_its_project(#[case] dialect: Dialect) {
         ("POST", "/runs/3/cancel", json!({})),
         ("POST", "/runs/3/finish", json!({ "status": "success" })),
         ("PUT", "/runs/3/log", json!({ "log_path": "x" })),
+        ("GET", "/artifacts/3", json!({})),
+        ("DELETE", "/artifacts/3", json!({})),
+        ("GET", "/artifacts/3/content", json!({})),
+        ("GET", "/artifacts/3/download", json!({})),
+        (
+            "POST",
+            "/artifacts",
+            json!({ "artifact_type": "log", "name": "x", "file_path": "x", "run_id": foreign }),
+        ),
         ("GET", "/change-requests/3", json!({})),
         ("POST", "/change-requests/3/submit", json!({})),
         ("POST", "/approvals", json!({ "task_id": foreign, "approved": true })),
@@ -65,8 +76,8 @@ fn an_id_is_an_id_of_its_project(#[case] dialect: Dialect) {
     let waits = json!({ "title": "waits", "dependencies": [foreign] });
     let answer = api.post(&format!("{path}/tasks"), &waits);
     assert_eq!(answer.faults(), ["value_error body.dependencies"]);
-    for list in ["runs?task_id=3", "change-requests?task_id=3", "approvals?task_id=3"] {
-        assert_eq!(api.seen(&format!("{path}/{list}")), json!([]), "{list}");
+    for list in ["runs", "change-requests", "approvals", "artifacts"] {
+        assert_eq!(api.seen(&format!("{path}/{list}?task_id=3")), json!([]), "{list}");
     }
     assert_eq!((api.rows(empty), api.rows(full)), (before, others));
 }
@@ -83,9 +94,23 @@ fn hang_up(api: &Api, project: i64, title: &str, is_whole: bool) {
     api.service.connect().write_all(&request.as_bytes()[..bytes]).unwrap();
 }
 
-/// One writer: what was acknowledged, and what may have been written although nobody waited for it.
-fn write(api: &Api, projects: &[i64], writer: usize) -> (Vec<(i64, String)>, Vec<(i64, String)>) {
-    let (mut made, mut unknown) = (Vec::new(), Vec::new());
+/// Titles of tasks, each with its project.
+#[derive(Default)]
+struct Written {
+    /// Acknowledged.
+    made: Vec<(i64, String)>,
+    /// Perhaps written, although nobody waited for it.
+    unknown: Vec<(i64, String)>,
+}
+
+/// The titles in one project.
+fn of(project: i64, titles: &[(i64, String)]) -> BTreeSet<String> {
+    titles.iter().filter(|one| one.0 == project).map(|one| one.1.clone()).collect()
+}
+
+/// What one writer did.
+fn write(api: &Api, projects: &[i64], writer: usize) -> Written {
+    let mut written = Written::default();
     for round in 0..12 {
         for (index, project) in projects.iter().enumerate() {
             let title = format!("of {project}: {writer} {round}");
@@ -97,7 +122,7 @@ fn write(api: &Api, projects: &[i64], writer: usize) -> (Vec<(i64, String)>, Vec
                 }
                 1 => {
                     hang_up(api, *project, &title, true);
-                    unknown.push((*project, title));
+                    written.unknown.push((*project, title));
                     continue;
                 }
                 2 => {
@@ -110,15 +135,18 @@ fn write(api: &Api, projects: &[i64], writer: usize) -> (Vec<(i64, String)>, Vec
                 }
                 4 => assert_eq!(api.get(&format!("{tasks}/99999")).status, 404),
                 _ => {
-                    assert_eq!(api.ask("PATCH", &format!("{path}/tasks/1"), &json!([])).status, 422)
+                    assert_eq!(
+                        api.ask("PATCH", &format!("{path}/tasks/1"), &json!([])).status,
+                        422
+                    );
                 }
             }
             let id = api.made(&tasks, &json!({ "title": title }));
             assert_eq!(api.seen(&format!("{tasks}/{id}"))["title"], title);
-            made.push((*project, title));
+            written.made.push((*project, title));
         }
     }
-    (made, unknown)
+    written
 }
 
 #[rstest]
@@ -135,18 +163,19 @@ fn many_write_in_many_projects_and_each_row_is_in_its_own(#[case] dialect: Diale
         let (api, projects) = (&api, &projects);
         let writers: Vec<_> =
             (0..6).map(|writer| scope.spawn(move || write(api, projects, writer))).collect();
-        writers.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+        let mut written = Written::default();
+        for writer in writers {
+            let Written { made, unknown } = writer.join().unwrap();
+            written.made.extend(made);
+            written.unknown.extend(unknown);
+        }
+        written
     });
 
     // What was sent and not waited for is done or not done soon.
     thread::sleep(Duration::from_millis(500));
     for project in &projects {
-        let of =
-            |pairs: &dyn Fn(&(Vec<(i64, String)>, Vec<(i64, String)>)) -> Vec<(i64, String)>| {
-                let pairs = written.iter().flat_map(pairs).filter(|pair| pair.0 == *project);
-                pairs.map(|pair| pair.1).collect::<BTreeSet<_>>()
-            };
-        let (mut made, unknown) = (of(&|one| one.0.clone()), of(&|one| one.1.clone()));
+        let (mut made, unknown) = (of(*project, &written.made), of(*project, &written.unknown));
         made.insert(format!("of {project}: first"));
         let rows = api.seen(&format!("/projects/{project}/tasks?limit=1000"));
         let rows = rows.as_array().unwrap();

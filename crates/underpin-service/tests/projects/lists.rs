@@ -35,6 +35,10 @@ fn filled(api: &Api) -> i64 {
         }
         let answer = json!({ "task_id": task, "approved": false });
         api.done("POST", &format!("{path}/approvals"), &answer);
+        let kind = if task % 2 == 0 { "log" } else { "plan" };
+        let artifact =
+            json!({ "artifact_type": kind, "name": "a", "file_path": "a", "task_id": task });
+        api.made(&format!("{path}/artifacts"), &artifact);
     }
     project
 }
@@ -130,6 +134,13 @@ fn every_row_is_on_one_page_in_the_order_of_its_list(#[case] dialect: Dialect) {
     assert_eq!(of_two.len(), 2);
     check(&approvals, "?task_id=2", &of_two);
 
+    let artifacts = format!("/projects/{project}/artifacts");
+    let all = api.seen(&artifacts).as_array().unwrap().clone();
+    check(&artifacts, "", &sorted(&all, |_| true, newest("created_at")));
+    let logs = sorted(&all, is("artifact_type", json!("log")), newest("created_at"));
+    assert_eq!(logs.len(), 3);
+    check(&artifacts, "?artifact_type=log", &logs);
+
     let runs = format!("/projects/{project}/runs");
     let all = api.seen(&runs).as_array().unwrap().clone();
     assert_eq!(all.len(), 4);
@@ -151,6 +162,7 @@ fn a_page_begins_after_a_row_that_is_there(#[case] dialect: Dialect) {
         ("tasks", "Task"),
         ("change-requests", "Change request"),
         ("approvals", "Approval"),
+        ("artifacts", "Artifact"),
         ("runs", "Run"),
     ] {
         let answer = api.get(&format!("{path}/{list}?after=99"));

@@ -84,7 +84,7 @@ fn an_archived_project_is_whole_when_it_comes_back(#[case] dialect: Dialect) {
             if (route.method, asked.as_str()) == ("GET", &path) {
                 continue;
             }
-            let answer = api.ask_with(route.method, &asked, &[], &case.text());
+            let answer = case.ask(&api, route.method, &asked, &[]);
             answer.refuses(409, &state);
             refused += 1;
         }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::{api::Api, service::Answer};
+
+/// The type of a form with a file.
+const FORM: &str = "multipart/form-data; boundary=limit";
 
 /// A request that succeeds.
 pub(crate) struct Case {
@@ -11,11 +14,16 @@ pub(crate) struct Case {
     ids: Vec<(&'static str, i64)>,
     query: &'static str,
     pub(crate) body: Value,
+    /// What is sent when it is no JSON.
+    form: Option<&'static str>,
+    /// Whether the answer has an end.
+    pub(crate) ends: bool,
 }
 
 impl Case {
     fn new(project: i64, status: u16) -> Self {
-        Self { status, ids: vec![("project_id", project)], query: "", body: Value::Null }
+        let ids = vec![("project_id", project)];
+        Self { status, ids, query: "", body: Value::Null, form: None, ends: true }
     }
 
     fn id(mut self, name: &'static str, id: i64) -> Self {
@@ -33,7 +41,24 @@ impl Case {
 
     /// The body as it is sent.
     pub(crate) fn text(&self) -> String {
-        if self.body.is_null() { String::new() } else { self.body.to_string() }
+        match self.form {
+            Some(form) => form.replace('\n', "\r\n"),
+            None if self.body.is_null() => String::new(),
+            None => self.body.to_string(),
+        }
+    }
+
+    /// Asks for `path` as this case does.
+    pub(crate) fn ask(
+        &self,
+        api: &Api,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let kind = if self.form.is_some() { FORM } else { "application/json" };
+        let headers = [headers, &[("Content-Type", kind)]].concat();
+        api.service.send(method, &format!("/api/v1{path}"), &headers, &self.text())
     }
 
     /// `path` for this case.
@@ -103,15 +128,7 @@ fn archived(api: &Api) -> Case {
     case
 }
 
-/// Routes that take or give something else than JSON, which have tests of their own.
-pub(crate) const OTHERS: [&str; 4] = [
-    "POST /projects/{project_id}/artifacts/upload",
-    "GET /projects/{project_id}/artifacts/{artifact_id}/download",
-    "GET /projects/{project_id}/artifacts/{artifact_id}/content",
-    "GET /projects/{project_id}/events",
-];
-
-/// Every route but the [`OTHERS`].
+/// Every route.
 pub(crate) fn all() -> Vec<Route> {
     let mut routes = Vec::from(of_projects());
     routes.extend(of_tasks());
@@ -121,7 +138,7 @@ pub(crate) fn all() -> Vec<Route> {
     routes
 }
 
-fn of_projects() -> [Route; 11] {
+fn of_projects() -> [Route; 12] {
     routes! {
         GET "/projects", |_, project| Case::new(project, 200).query("?limit=1");
         POST "/projects", |_, project| {
@@ -142,6 +159,9 @@ fn of_projects() -> [Route; 11] {
         DELETE "/projects/{project_id}", |api, _| other(api);
         POST "/projects/{project_id}/restore", |api, _| archived(api);
         POST "/projects/{project_id}/purge", |api, _| archived(api);
+        GET "/projects/{project_id}/events", |_, project| {
+            Case { ends: false, ..Case::new(project, 200) }
+        };
         GET "/projects/{project_id}/control", |_, project| Case::new(project, 200);
         POST "/projects/{project_id}/control/pause", |_, project| Case::new(project, 200);
         POST "/projects/{project_id}/control/resume", |_, project| Case::new(project, 200);
@@ -290,31 +310,60 @@ fn of_runs() -> [Route; 6] {
     }
 }
 
-fn of_artifact(api: &Api, project: i64) -> Case {
-    let body = json!({ "artifact_type": "plan", "name": "plan.md", "file_path": "docs/plan.md" });
-    let artifact = api.made(&format!("/projects/{project}/artifacts"), &body);
-    Case::new(project, 200).id("artifact_id", artifact)
+/// A file with a line of text.
+const FILE: &str = "\
+--limit
+Content-Disposition: form-data; name=\"artifact_type\"
+
+plan
+--limit
+Content-Disposition: form-data; name=\"file\"; filename=\"plans/choir.txt\"
+Content-Type: text/plain
+
+first the foundation
+--limit--
+";
+
+/// A file that was sent.
+fn of_file(api: &Api, project: i64) -> Case {
+    let case = Case { form: Some(FILE), ..Case::new(project, 201) };
+    let path = case.path("/projects/{project_id}/artifacts/upload");
+    let answer = case.ask(api, "POST", &path, &[]);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    Case::new(project, 200).id("artifact_id", answer.json()["id"].as_i64().unwrap())
 }
 
-fn of_artifacts() -> [Route; 4] {
+fn of_artifacts() -> [Route; 7] {
     routes! {
         GET "/projects/{project_id}/artifacts", |api, project| {
-            of_artifact(api, project).query("?limit=1&artifact_type=plan")
+            of_file(api, project).query("?limit=1&artifact_type=plan")
         };
         POST "/projects/{project_id}/artifacts", |api, project| {
             let task = api.approved(project, "a task");
             let body = json!({
-                "artifact_type": "diff", "name": "a.diff", "file_path": "out/a.diff",
-                "task_id": task, "run_id": api.run(project, task), "sha256": "AB".repeat(32),
+                "artifact_type": "adr", "name": "Why stone", "file_path": "adr/1.md",
+                "task_id": task, "run_id": api.run(project, task), "sha256": "0A".repeat(32),
                 "extra_data": "{}",
             });
             Case::new(project, 201).body(body)
         };
+        POST "/projects/{project_id}/artifacts/upload", |_, project| {
+            Case { form: Some(FILE), ..Case::new(project, 201) }
+        };
         GET "/projects/{project_id}/artifacts/{artifact_id}", |api, project| {
-            of_artifact(api, project)
+            of_file(api, project)
+        };
+        GET "/projects/{project_id}/artifacts/{artifact_id}/download", |api, project| {
+            of_file(api, project)
+        };
+        GET "/projects/{project_id}/artifacts/{artifact_id}/content", |api, project| {
+            of_file(api, project)
         };
         DELETE "/projects/{project_id}/artifacts/{artifact_id}", |api, project| {
-            of_artifact(api, project)
+            let case = of_file(api, project);
+            // SQLite would give the id of the newest one again, PostgreSQL would not.
+            of_file(api, project);
+            case
         };
     }
 }
