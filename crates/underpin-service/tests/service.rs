@@ -358,7 +358,8 @@ fn an_older_release_starts_on_a_newer_schema_only_when_it_may(#[case] dialect: D
         command.env("ENV", environment).env("MIGRATION_ALLOW_MISSING", "true");
         let running = Running::start(command);
         let (code, health) = running.get("/health");
-        assert_eq!((code, health["problems"].as_array().unwrap().len()), (200, 2));
+        // Both sets find it in the history that they share; it is told once.
+        assert_eq!((code, health["problems"].as_array().unwrap().len()), (200, 1));
         running.signal("TERM");
         assert_eq!(running.end().0, Some(0));
     }
