@@ -113,7 +113,9 @@ enum Ask {
     One { id: i32, newest: i64, reply: oneshot::Sender<Channel> },
     /// To be told what happens anywhere.
     All { reply: oneshot::Sender<Result<Channel, DbError>> },
-    /// To tell the registry what it does not know yet, and end.
+    /// To tell everybody what was changed here.
+    Settle { reply: oneshot::Sender<()> },
+    /// To tell everybody what was changed here, and end.
     End { reply: oneshot::Sender<()> },
 }
 
@@ -153,6 +155,14 @@ impl Feed {
     /// Waits until nobody listens any more.
     pub(crate) async fn nobody_listens(&self) {
         self.inner.presences.none().await;
+    }
+
+    /// Waits until everybody was told what was changed here, for a while.
+    pub(crate) async fn settle(&self) {
+        let settled = tokio::time::timeout(PATIENCE, self.ask(|reply| Ask::Settle { reply })).await;
+        if settled.is_err() {
+            tracing::warn!("events of projects are late: the database is slow");
+        }
     }
 
     /// Ends the task, when nothing is changed here any more; the other replicas know all by then.

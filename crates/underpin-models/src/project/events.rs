@@ -23,6 +23,8 @@ pub const EVENT_TYPES: &[&str] = &[
     "execution_paused",
     "execution_resumed",
     "project_created",
+    "project_deleted",
+    "project_restored",
     "project_updated",
     "run_cancelled",
     "run_completed",

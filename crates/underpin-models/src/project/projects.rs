@@ -182,5 +182,25 @@ repository! {
                 .await?;
             Ok(Ok(saved))
         }
+
+        /// Records that the project is about to be put aside.
+        transaction fn record_project_deleted(
+            conn,
+            project_id: i32,
+            now: NaiveDateTime,
+        ) -> Result<(), Refusal> {
+            granted!(conn.locked(project_id).await?);
+            Ok(Ok(conn.record(project_id, "project_deleted", None, Data::new(), now).await?))
+        }
+
+        /// Records that the project is there again, or still.
+        transaction fn record_project_restored(
+            conn,
+            project_id: i32,
+            now: NaiveDateTime,
+        ) -> Result<(), Refusal> {
+            granted!(conn.locked(project_id).await?);
+            Ok(Ok(conn.record(project_id, "project_restored", None, Data::new(), now).await?))
+        }
     }
 }

@@ -131,8 +131,12 @@ impl Teller {
                         drop(reply.send(self.one(id, newest)));
                     }
                     Some(Ask::All { reply }) => drop(reply.send(self.all().await)),
+                    Some(Ask::Settle { reply }) => {
+                        self.settle().await;
+                        reply.send(()).ok();
+                    }
                     Some(Ask::End { reply }) => {
-                        self.end().await;
+                        self.settle().await;
                         reply.send(()).ok();
                         return;
                     }
@@ -173,8 +177,8 @@ impl Teller {
         Ok(self.all.subscribe())
     }
 
-    /// Tells the registry all that was changed here.
-    async fn end(&mut self) {
+    /// Tells those who listen and the registry all that was changed here.
+    async fn settle(&mut self) {
         self.take_changed();
         self.due.append(&mut self.collected);
         self.drain().await;

@@ -3,7 +3,10 @@
 use std::ops::Deref;
 
 use underpin_db::Db;
-use underpin_models::{project::NewProject, registry::RegisteredProject};
+use underpin_models::{
+    project::{NewProject, ProjectRepository as _},
+    registry::RegisteredProject,
+};
 use underpin_projects::{OpenProject, ProjectError};
 
 use super::State;
@@ -36,6 +39,41 @@ impl State {
         let project = self.projects.create(new, clock::utc()).await?;
         self.feed.changed(project.id);
         Ok(project)
+    }
+
+    /// Puts a project aside, and tells whoever listens here while it can still be read.
+    pub(crate) async fn archive_project(&self, id: i32) -> Result<(), ProjectError> {
+        // One that cannot be opened, being behind or damaged, can be put aside all the same.
+        let recorded = match self.change(id).await {
+            Ok(project) => project.record_project_deleted(id, clock::utc()).await?.is_ok(),
+            Err(_) => false,
+        };
+        if recorded {
+            self.feed.settle().await;
+        }
+        let archived = self.projects.archive(id, clock::utc()).await;
+        if recorded && archived.is_err() {
+            self.record_restored(id).await;
+        }
+        archived
+    }
+
+    /// Takes an archived project back, and tells whoever listens.
+    pub(crate) async fn restore_project(&self, id: i32) -> Result<(), ProjectError> {
+        self.projects.restore(id, clock::utc()).await?;
+        self.record_restored(id).await;
+        Ok(())
+    }
+
+    /// The project is there in any case: that nobody hears of it is not worth an error.
+    async fn record_restored(&self, id: i32) {
+        let recorded = async {
+            self.change(id).await?.record_project_restored(id, clock::utc()).await?.ok();
+            Ok::<_, ProjectError>(())
+        };
+        if let Err(error) = recorded.await {
+            tracing::warn!(project = id, "nobody is told that project {id} is there: {error}");
+        }
     }
 }
 

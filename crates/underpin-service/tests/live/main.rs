@@ -4,6 +4,7 @@
 
 mod client;
 mod elsewhere;
+mod put_aside;
 mod refused;
 mod replicas;
 mod resume;

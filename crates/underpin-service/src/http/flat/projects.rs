@@ -131,6 +131,6 @@ pub(super) async fn delete(
     Shared(state): Here,
     Path(of): Path<OfProject>,
 ) -> Result<Json<Done>, Failure> {
-    state.projects.archive(of.project_id, clock::utc()).await.map_err(told)?;
+    state.archive_project(of.project_id).await.map_err(told)?;
     Ok(Json(Done::new(format!("Project {} deleted", of.project_id))))
 }

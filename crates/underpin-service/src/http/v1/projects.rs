@@ -268,7 +268,7 @@ pub(super) async fn delete(
     Path(of): Path<OfProject>,
 ) -> Result<Json<Done>, Failure> {
     let id = of.project_id;
-    state.projects.archive(id, clock::utc()).await?;
+    state.archive_project(id).await?;
     Ok(Json(Done::new(format!(
         "Project {id} archived: restore it with `POST /api/v1/projects/{id}/restore`"
     ))))
@@ -288,7 +288,7 @@ pub(super) async fn restore(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfProject>,
 ) -> Result<Json<Done>, Failure> {
-    state.projects.restore(of.project_id, clock::utc()).await?;
+    state.restore_project(of.project_id).await?;
     Ok(Json(Done::new(format!("Project {} restored", of.project_id))))
 }
 
