@@ -41,7 +41,7 @@ pub struct RegisteredProject {
     pub problem: Option<String>,
     /// UTC.
     pub created_at: NaiveDateTime,
-    /// UTC; when its state, name or head changed.
+    /// UTC; when its state or head changed.
     pub updated_at: NaiveDateTime,
     /// Its newest event, as far as the registry was told; `None` when nobody has opened it since the
     /// registry is told of events.
@@ -81,13 +81,6 @@ repository! {
         /// One project, whatever its state.
         read(Rows::Few) fn registered_project(conn, id: i32) -> Option<RegisteredProject> {
             let query = table::table.find(id).select(RegisteredProject::as_select());
-            Ok(query.get_result(conn).await.optional()?)
-        }
-
-        /// The project of this name, whatever its state.
-        read(Rows::Few) fn project_by_name(conn, name: String) -> Option<RegisteredProject> {
-            let query = table::table.filter(table::name.eq(name));
-            let query = query.select(RegisteredProject::as_select());
             Ok(query.get_result(conn).await.optional()?)
         }
 
@@ -136,23 +129,6 @@ repository! {
                 .execute(conn)
                 .await?;
             Ok(())
-        }
-
-        /// Gives project `id` another name. `None` when there is no such project, `false` when
-        /// another one has the name.
-        transaction fn rename_project(
-            conn,
-            id: i32,
-            name: String,
-            now: NaiveDateTime,
-        ) -> Option<bool> {
-            let other = table::table.filter(table::name.eq(&name).and(table::id.ne(id)));
-            if diesel::select(diesel::dsl::exists(other)).get_result(conn).await? {
-                return Ok(Some(false));
-            }
-            let update = diesel::update(table::table.find(id))
-                .set((table::name.eq(name), table::updated_at.eq(now)));
-            Ok((update.execute(conn).await? == 1).then_some(true))
         }
 
         /// Forgets project `id` if it is in one of the states `from`. Its number is not given

@@ -28,6 +28,7 @@ pub(super) mod artifacts;
 pub(super) mod change_requests;
 pub(super) mod contents;
 pub(super) mod control;
+pub(super) mod dependencies;
 pub(super) mod gates;
 pub(super) mod projects;
 pub(super) mod reshape;
@@ -61,7 +62,7 @@ pub(super) fn routes(uploads: DefaultBodyLimit) -> OpenApiRouter<Arc<State>> {
         .routes(routes!(tasks::get, tasks::patch, tasks::delete))
         .routes(routes!(tasks::approve))
         .routes(routes!(tasks::advance))
-        .routes(routes!(tasks::dependencies, tasks::put_dependencies))
+        .routes(routes!(dependencies::get, dependencies::put))
         .routes(routes!(versions::list))
         .routes(routes!(gates::get, gates::put))
         .routes(routes!(reshape::split))

@@ -105,7 +105,8 @@ fn an_archived_project_is_whole_when_it_comes_back(#[case] dialect: Dialect) {
     let newest = |project: &Value| project["last_event"].as_i64().unwrap();
     assert_eq!(newest(&after), newest(&before) + 2);
     let same = |mut project: Value| {
-        (project["updated_at"].take(), project["last_event"].take());
+        project["updated_at"].take();
+        project["last_event"].take();
         project
     };
     assert_eq!(same(after), same(before));
