@@ -10,7 +10,8 @@ use super::{super::failure::Place, Fault, Input, Kind, kinds::nullable};
 pub(in crate::http) struct Fields {
     values: Map<String, Value>,
     faults: Vec<Fault>,
-    described: Vec<Described>,
+    /// Every field that was asked for; `None` while a request is read, which needs no description.
+    described: Option<Vec<Described>>,
     /// Whether other fields may be there.
     open: bool,
 }
@@ -39,9 +40,9 @@ impl Fields {
 
     /// What `T` asks for.
     pub(super) fn described<T: Input>() -> Description {
-        let mut fields = Self::default();
+        let mut fields = Self { described: Some(Vec::new()), ..Self::default() };
         drop(T::read(&mut fields));
-        Description { fields: fields.described, open: fields.open }
+        Description { fields: fields.described.unwrap_or_default(), open: fields.open }
     }
 
     /// Fields that nobody asks for are ignored; otherwise each is a fault, as a misspelt one would
@@ -56,7 +57,7 @@ impl Fields {
         name: &'static str,
         kind: &K,
     ) -> Result<K::Value, Noted> {
-        self.describe(name, kind.schema(), true);
+        self.describe(name, || kind.schema(), true);
         if let Some(value) = self.values.remove(name) {
             return self.read(name, kind, value);
         }
@@ -80,7 +81,7 @@ impl Fields {
         name: &'static str,
         kind: &K,
     ) -> Result<Option<K::Value>, Noted> {
-        self.describe(name, kind.schema(), false);
+        self.describe(name, || kind.schema(), false);
         match self.values.remove(name) {
             Some(value) => self.read(name, kind, value).map(Some),
             None => Ok(None),
@@ -94,7 +95,7 @@ impl Fields {
         name: &'static str,
         kind: &K,
     ) -> Result<Option<Option<K::Value>>, Noted> {
-        self.describe(name, nullable(kind.schema()), false);
+        self.describe(name, || nullable(kind.schema()), false);
         match self.values.remove(name) {
             None => Ok(None),
             Some(Value::Null) => Ok(Some(None)),
@@ -124,8 +125,15 @@ impl Fields {
         self.faults
     }
 
-    fn describe(&mut self, name: &'static str, schema: RefOr<Schema>, required: bool) {
-        self.described.push(Described { name, schema, required });
+    fn describe(
+        &mut self,
+        name: &'static str,
+        schema: impl FnOnce() -> RefOr<Schema>,
+        required: bool,
+    ) {
+        if let Some(described) = &mut self.described {
+            described.push(Described { name, schema: schema(), required });
+        }
     }
 
     fn read<K: Kind>(
