@@ -129,6 +129,7 @@ fn router(state: Arc<State>) -> Router {
         .layer(option_layer(origin::cors(&state.config.cors_origins)));
     let (routes, mut document) = openapi::routes().split_for_parts();
     document.merge(of_projects);
+    openapi::name_operations(&mut document);
     routes
         .route("/", get(page::get))
         .route("/projects", get(page::projects::list))

@@ -77,6 +77,26 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(metrics::get))
 }
 
+/// Gives every operation a name of its own, which generators of clients want: method and path.
+pub(super) fn name_operations(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let place = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
+        let operations = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("patch", &mut item.patch),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(format!("{method}_{place}"));
+            }
+        }
+    }
+}
+
 /// `/openapi.json`, and `/docs` to read it. The viewer is part of this program and asks nobody else:
 /// neither for its files nor for an opinion on the document.
 pub(super) fn viewer(document: utoipa::openapi::OpenApi) -> Router<Arc<State>> {

@@ -39,6 +39,20 @@ fn every_answer_is_one_that_the_document_names(#[case] dialect: Dialect) {
     }
 }
 
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let service = Service::start(Dialect::Sqlite);
+    let document = service.get("/openapi.json").json();
+
+    let operations = document["paths"].as_object().unwrap().values();
+    let operations = operations.flat_map(|item| item.as_object().unwrap().values());
+    let names: Vec<_> = operations.map(|one| one["operationId"].as_str().unwrap()).collect();
+
+    assert!(names.contains(&"get_api_v1_projects_project_id_tasks"), "{names:?}");
+    let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "{names:?}");
+}
+
 /// `path` with something in the place of each parameter; a number where one is asked for.
 fn with_parameters(path: &str) -> String {
     let made_up = |part: &str| match part {
