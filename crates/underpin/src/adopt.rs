@@ -345,7 +345,7 @@ async fn transform(
         Some(query) => session.conn.texts(query).await?,
         None => Vec::new(),
     };
-    session.conn.batch("COMMIT").await?;
+    session.commit().await?;
     Ok(notes)
 }
 

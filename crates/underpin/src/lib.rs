@@ -14,6 +14,7 @@ pub mod exit;
 mod history;
 mod identity;
 mod lock;
+mod mark;
 mod options;
 mod plan;
 mod rebuild;
@@ -38,6 +39,7 @@ pub use crate::{
     engine::Engine,
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
     history::{History, Interrupted, Log, Record},
+    mark::Marks,
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
     report::{Adopted, Named, Report, Status, StepReport},

@@ -104,11 +104,9 @@ fn sets_the_session(text: &str) -> bool {
 
 /// Records that the script begins, so that a crash in its first statement is seen.
 async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<(), DbError> {
-    let mut message = vec!["BEGIN".to_owned()];
-    message.extend(session.tables.create());
+    let mut message = session.tables.create();
     message.push(session.progress(step, 0));
-    message.push("COMMIT".to_owned());
-    session.conn.batch(&message.join(";\n")).await?;
+    session.whole(&message).await?;
     checkpoint();
     Ok(())
 }
@@ -118,13 +116,12 @@ async fn finish(
     step: &Step<'_>,
     elapsed_ms: u64,
 ) -> Result<(), DbError> {
-    let (before, after) = (session.before(step), session.after(step, elapsed_ms.to_string()));
-    let mut message = vec!["BEGIN", &before, &after, "COMMIT"];
+    let message = [session.before(step), session.after(step, elapsed_ms.to_string())];
+    session.whole(&message).await?;
     if step.dialect == Dialect::Postgres {
         // The script may have set another path for the rest of the session.
-        message.push("RESET search_path");
+        session.conn.batch("RESET search_path").await?;
     }
-    session.conn.batch(&message.join(";\n")).await?;
     checkpoint();
     Ok(())
 }

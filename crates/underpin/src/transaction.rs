@@ -108,7 +108,7 @@ async fn sqlite_transaction(
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await.map_err(end)?;
     }
-    session.conn.batch("COMMIT").await.map_err(wrong)?;
+    session.commit().await.map_err(wrong)?;
     checkpoint();
     Ok(reports)
 }

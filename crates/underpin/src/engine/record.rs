@@ -1,7 +1,7 @@
 //! What is written into the history without running a script.
 
 use underpin_catalog::{Checksum, Migration, Version};
-use underpin_db::Access;
+use underpin_db::{Access, DbError};
 
 use super::Engine;
 use crate::{
@@ -34,8 +34,7 @@ impl Engine<'_> {
         }
         let wanted =
             |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
-        let mut message = vec!["BEGIN".to_owned()];
-        message.extend(session.tables.create());
+        let mut message = session.tables.create();
         for migration in self.catalog.migrations() {
             let is = history.applied.contains_key(&migration.version);
             match (wanted(&migration), is) {
@@ -49,7 +48,6 @@ impl Engine<'_> {
                 message.push(session.record(&Entry::new(migration, "stamp")));
             }
         }
-        message.push("COMMIT".to_owned());
         session.whole(&message).await.doing("stamp")?;
         Ok(self.judge(&session.refresh().await?))
     }
@@ -69,10 +67,8 @@ impl Engine<'_> {
                     entry.checksum = Checksum::of(&script);
                 }
             }
-            let mut message = vec!["BEGIN".to_owned()];
-            message.extend(session.tables.create());
+            let mut message = session.tables.create();
             message.push(session.record(&entry));
-            message.push("COMMIT".to_owned());
             session.whole(&message).await.doing("repair")?;
             Ok(self.judge(&session.refresh().await?))
         };
@@ -83,12 +79,13 @@ impl Engine<'_> {
 }
 
 impl Session<'_> {
-    /// Sends statements that make one transaction; rolls back when one of them fails.
-    pub(crate) async fn whole(
-        &mut self,
-        statements: &[String],
-    ) -> Result<(), underpin_db::DbError> {
-        let result = self.conn.batch(&statements.join(";\n")).await;
+    /// Runs statements in one transaction; rolls back when one of them fails.
+    pub(crate) async fn whole(&mut self, statements: &[String]) -> Result<(), DbError> {
+        let result = async {
+            self.conn.batch(&format!("BEGIN;\n{}", statements.join(";\n"))).await?;
+            self.commit().await
+        };
+        let result = result.await;
         if result.is_err() {
             self.roll_back().await;
         }

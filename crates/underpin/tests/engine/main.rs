@@ -7,6 +7,7 @@ mod concurrent;
 mod diesel;
 mod goals;
 mod history;
+mod mark;
 mod rebuild;
 mod stepwise;
 mod transaction;

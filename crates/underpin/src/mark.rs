@@ -1,0 +1,166 @@
+//! The mark: what the header of an SQLite file tells of its history, so that nobody needs to open it.
+//!
+//! SQLite keeps a number for the application in the header, `user_version`, which changes with the
+//! transaction that sets it. The engine keeps there a digest of what is applied, taken together with
+//! SQLite's own count of schema changes: when anybody else changes the schema, the mark does not fit
+//! any more, and the history is read instead. What it cannot notice is a history that other tools
+//! changed without a change of the schema.
+//!
+//! Marks are negative. A number above zero is somebody else's, and stays.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::Path,
+};
+
+use underpin_catalog::{Catalog, Checksum, Dialect, Version};
+use underpin_db::DbError;
+
+use crate::{Error, History, adopt, error::Doing, history::Tables, session::Session};
+
+/// The marks that the versions of a catalog leave in SQLite files.
+#[derive(Debug)]
+pub struct Marks<'a> {
+    catalog: &'a Catalog,
+    /// Digests of the history by how many migrations are applied, from one.
+    digests: Vec<u64>,
+}
+
+impl<'a> Marks<'a> {
+    /// The marks of `catalog`'s versions.
+    #[must_use]
+    pub fn new(catalog: &'a Catalog) -> Self {
+        let mut digest = Digest::of(catalog.set());
+        let migrations = catalog.migrations().iter();
+        let digests = migrations
+            .map(|one| {
+                digest.add(&one.version, one.checksum);
+                digest.value()
+            })
+            .collect();
+        Self { catalog, digests }
+    }
+
+    /// The history of the SQLite file at `path`, as far as its header tells it.
+    ///
+    /// `None` means that the history has to be read: the file was never marked, somebody else changed
+    /// its schema since, a journal stands beside it, or it is no database.
+    pub fn history(&self, path: &Path) -> io::Result<Option<History>> {
+        let Some(header) = Header::read(path)? else { return Ok(None) };
+        let fits = |digest: &u64| mark(*digest, header.schema_changes) == header.user_version;
+        // Most files of a fleet are at head.
+        let Some(index) = self.digests.iter().rposition(fits) else { return Ok(None) };
+        let version = &self.catalog.migrations()[index].version;
+        Ok(Some(adopt::history_of(self.catalog, version)))
+    }
+}
+
+/// What the first hundred bytes of an SQLite file say; see <https://www.sqlite.org/fileformat.html>.
+struct Header {
+    schema_changes: u32,
+    user_version: i32,
+}
+
+impl Header {
+    /// `None` for what is no whole database without its journal.
+    fn read(path: &Path) -> io::Result<Option<Self>> {
+        let mut bytes = [0; 100];
+        match File::open(path)?.read_exact(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            result => result?,
+        }
+        // Looked for afterwards: a change that was under way while the header was read is told by them.
+        if has_journal(path) || !bytes.starts_with(b"SQLite format 3\0") {
+            return Ok(None);
+        }
+        let number = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|index| bytes[at + index]));
+        let (schema_changes, user_version) = (number(40), number(60).cast_signed());
+        Ok((user_version < 0).then_some(Self { schema_changes, user_version }))
+    }
+}
+
+/// Whether the file at `path` is only a part of what is in the database.
+fn has_journal(path: &Path) -> bool {
+    ["-wal", "-journal"].iter().any(|end| {
+        let mut journal = path.as_os_str().to_owned();
+        journal.push(end);
+        fs::metadata(journal).is_ok_and(|file| file.len() > 0)
+    })
+}
+
+/// A digest of a history.
+struct Digest(Checksum);
+
+impl Digest {
+    fn of(set: &str) -> Self {
+        Self(Checksum::of(set))
+    }
+
+    fn add(&mut self, version: &Version, checksum: Checksum) {
+        self.0 = Checksum::of(&format!("{}\n{version}\n{checksum}", self.0));
+    }
+
+    fn value(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// The mark of a history in a file whose schema has changed so often. Always below zero.
+fn mark(digest: u64, schema_changes: u32) -> i32 {
+    let [a, b, c, d, ..] = Checksum::of(&format!("{digest} {schema_changes}")).0;
+    i32::from_be_bytes([a | 0x80, b, c, d])
+}
+
+impl Session<'_> {
+    /// SQLite: puts the mark of what is applied now into the header, inside the transaction that is
+    /// open. A history that is not one set's alone, or that must be looked at, gets none.
+    pub(crate) async fn mark(&mut self) -> Result<(), Error> {
+        const DOING: &str = "mark the file";
+        if self.conn.dialect() != Dialect::Sqlite {
+            return Ok(());
+        }
+        let query = "SELECT user_version || ' ' || schema_version \
+                     FROM pragma_user_version, pragma_schema_version";
+        let text = self.conn.text(query).await.doing(DOING)?.unwrap_or_default();
+        let numbers = text.split_once(' ').and_then(|(user, schema)| {
+            Some((user.parse::<i32>().ok()?, schema.parse::<i64>().ok()?))
+        });
+        let Some((user_version, schema_changes)) = numbers else { return Ok(()) };
+        if user_version > 0 {
+            return Ok(());
+        }
+        let history =
+            Tables::find(&mut self.conn).await?.read(&mut self.conn, self.catalog).await?;
+        // SQLite shows its unsigned number as a signed one.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
+        let wanted = digest_of(self.catalog.set(), &history)
+            .map_or(0, |digest| mark(digest, schema_changes as u32));
+        if wanted == user_version {
+            return Ok(());
+        }
+        self.conn.batch(&format!("PRAGMA user_version = {wanted}")).await.doing(DOING)
+    }
+
+    /// Ends the transaction that is open, and marks the file with what it did.
+    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
+        if let Err(error) = self.mark().await {
+            return Err(DbError { message: crate::exit::explain(&error), ..DbError::default() });
+        }
+        self.conn.batch("COMMIT").await
+    }
+}
+
+/// `None` for a history that no catalog of `set` alone would give.
+fn digest_of(set: &str, history: &History) -> Option<u64> {
+    let History { applied, interrupted, taken, others } = history;
+    if applied.is_empty() || interrupted.is_some() || !taken.is_empty() || *others {
+        return None;
+    }
+    let mut digest = Digest::of(set);
+    for (version, checksum) in applied {
+        digest.add(version, (*checksum)?);
+    }
+    Some(digest.value())
+}
