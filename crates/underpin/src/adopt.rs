@@ -18,6 +18,7 @@ use crate::{
 
 mod reference;
 
+pub(crate) use reference::versions;
 use reference::{Candidate, Reference};
 
 /// Why a database was not adopted. Nothing was changed.
@@ -393,8 +394,8 @@ fn scratch_schema() -> String {
     format!("underpin_scratch_{}", std::process::id())
 }
 
-/// The search path for a scratch schema: after it, only schemas that extensions live in.
-fn scratch_path(schema: &str) -> String {
+/// A search path for this transaction: after `schema`, only schemas that extensions live in.
+pub(crate) fn scratch_path(schema: &str) -> String {
     let own = literal(&identifier(schema));
     format!(
         "SELECT set_config('search_path', concat_ws(', ', {own}, (SELECT string_agg(DISTINCT \

@@ -5,15 +5,16 @@ mod record;
 
 use std::time::Duration;
 
-use underpin_catalog::Catalog;
+use underpin_catalog::{Catalog, Dialect};
 use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
 
 use crate::{
-    Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Refused, Report, Status,
-    Step, StepError, StepReport, adopt,
+    Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Proof, Refused, Report,
+    Status, Step, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, jittered},
     plan::{disagreements, out_of_order, pending, plan},
+    proof::Proving,
     session::Session,
     stepwise, transaction,
 };
@@ -28,6 +29,7 @@ pub struct Engine<'a> {
     code: &'a [Code],
     url: &'a DatabaseUrl,
     options: Options,
+    proving: Option<Proving<'a>>,
 }
 
 impl<'a> Engine<'a> {
@@ -43,9 +45,29 @@ impl<'a> Engine<'a> {
         options: Options,
     ) -> Result<Self, Error> {
         if catalog.dialect() == url.dialect() {
-            return Ok(Self { catalog, code, url, options });
+            return Ok(Self { catalog, code, url, options, proving: None });
         }
         Err(Error::Dialect { catalog: catalog.dialect(), url: url.dialect() })
+    }
+
+    /// Proves each transaction before it is committed: that the schema is what its version builds and,
+    /// with `rows`, that a table which no script names keeps as many rows as it had. What fails is
+    /// rolled back.
+    ///
+    /// Counting reads every table twice, on PostgreSQL in a snapshot that the transaction keeps.
+    #[must_use]
+    pub fn proving(mut self, proof: &'a Proof, rows: bool) -> Self {
+        self.proving = Some(Proving { proof, rows });
+        self
+    }
+
+    /// What the versions of the catalog build. On PostgreSQL this takes the right to create a schema,
+    /// which is rolled back.
+    pub async fn proof(&self) -> Result<Proof, Error> {
+        let memory = DatabaseUrl::memory();
+        let url = if self.catalog.dialect() == Dialect::Sqlite { &memory } else { self.url };
+        let conn = url.connect(&self.connect_options(Access::Create)).await?;
+        Proof::build(&mut Session::new(conn, self.catalog).await?).await
     }
 
     /// How the database stands. Takes two reads and no lock.
@@ -247,7 +269,9 @@ impl<'a> Engine<'a> {
     async fn session(&self, access: Access) -> Result<Session<'a>, Error> {
         let conn = self.connect(access).await?;
         checkpoint();
-        Session::new(conn, self.catalog).await
+        let mut session = Session::new(conn, self.catalog).await?;
+        session.proving = self.proving;
+        Ok(session)
     }
 
     async fn lock(&self, session: &Session<'_>) -> Result<Lock, Error> {

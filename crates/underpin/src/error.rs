@@ -253,6 +253,16 @@ pub enum StepCause {
         /// How many rows.
         count: u64,
     },
+    /// A table that no script names has other rows than before.
+    #[error("table `{table}`, which no script names, had {before} rows and would have {after}")]
+    RowsChanged {
+        /// The table.
+        table: String,
+        /// Rows before.
+        before: u64,
+        /// Rows after.
+        after: u64,
+    },
     /// Rows point to nothing that did not before.
     #[error("{count} rows of `{table}` would point to no row of `{parent}`")]
     Orphans {

@@ -17,6 +17,7 @@ mod lock;
 mod mark;
 mod options;
 mod plan;
+mod proof;
 mod rebuild;
 mod report;
 mod schema;
@@ -42,6 +43,7 @@ pub use crate::{
     mark::Marks,
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
+    proof::Proof,
     report::{Adopted, Named, Report, Status, StepReport},
     schema::{Column, Difference, DifferenceKind, Schema, Table},
 };

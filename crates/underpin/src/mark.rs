@@ -17,7 +17,7 @@ use std::{
 use underpin_catalog::{Catalog, Checksum, Dialect, Version};
 use underpin_db::DbError;
 
-use crate::{Error, History, adopt, error::Doing, history::Tables, session::Session};
+use crate::{Error, History, adopt, error::Doing, session::Session};
 
 /// The marks that the versions of a catalog leave in SQLite files.
 #[derive(Debug)]
@@ -102,8 +102,7 @@ impl Digest {
     }
 
     fn value(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        self.0.0.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 }
 
@@ -131,8 +130,7 @@ impl Session<'_> {
         if user_version > 0 {
             return Ok(());
         }
-        let history =
-            Tables::find(&mut self.conn).await?.read(&mut self.conn, self.catalog).await?;
+        let history = self.history_now().await?;
         // SQLite shows its unsigned number as a signed one.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
         let wanted = digest_of(self.catalog.set(), &history)

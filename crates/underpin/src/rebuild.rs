@@ -12,7 +12,7 @@ use underpin_db::{Conn, DbError};
 
 use crate::{
     StepCause,
-    history::DIESEL_TABLE,
+    history::{DIESEL_TABLE, HISTORY_TABLE},
     sql::{identifier, literal},
 };
 
@@ -120,13 +120,22 @@ async fn count(conn: &mut Conn, table: &str, column: &str) -> Result<u64, DbErro
     Ok(conn.text(&query).await?.and_then(|count| count.parse().ok()).unwrap_or(0))
 }
 
-async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, u64>, DbError> {
-    let names = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
-                 AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+/// The rows of each table, on PostgreSQL of those in the current schema.
+pub(crate) async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, u64>, DbError> {
+    let names = match conn.dialect() {
+        Dialect::Sqlite => {
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
+             AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        }
+        Dialect::Postgres => {
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = \
+             (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
+        }
+    };
     let mut rows = BTreeMap::new();
     for name in conn.texts(names).await? {
-        // The engine itself takes a row out of Diesel's table when it goes down.
-        if name == DIESEL_TABLE {
+        // The engine itself takes a row out of Diesel's table when it goes down, and adds to its own.
+        if name == DIESEL_TABLE || name == HISTORY_TABLE {
             continue;
         }
         let query = format!("SELECT CAST(count(*) AS TEXT) FROM {}", identifier(&name));

@@ -7,7 +7,7 @@ use underpin_db::Conn;
 
 use crate::{
     Direction, Error, History, Step, error::Doing, history::Tables, identity::Identity,
-    lock::setting, sql::literal,
+    lock::setting, proof::Proving, sql::literal,
 };
 
 /// One connection at work on one catalog.
@@ -15,6 +15,8 @@ pub(crate) struct Session<'a> {
     pub(crate) conn: Conn,
     pub(crate) catalog: &'a Catalog,
     pub(crate) tables: Tables,
+    /// What is proven before a transaction is committed.
+    pub(crate) proving: Option<Proving<'a>>,
     identity: Identity,
 }
 
@@ -47,11 +49,16 @@ impl<'a> Entry<'a> {
 impl<'a> Session<'a> {
     pub(crate) async fn new(mut conn: Conn, catalog: &'a Catalog) -> Result<Self, Error> {
         let tables = Tables::find(&mut conn).await?;
-        Ok(Self { conn, catalog, tables, identity: Identity::of_this_process() })
+        Ok(Self { conn, catalog, tables, proving: None, identity: Identity::of_this_process() })
     }
 
     pub(crate) async fn history(&mut self) -> Result<History, Error> {
         self.tables.read(&mut self.conn, self.catalog).await
+    }
+
+    /// What the transaction that is open made of it, which may come to nothing.
+    pub(crate) async fn history_now(&mut self) -> Result<History, Error> {
+        Tables::find(&mut self.conn).await?.read(&mut self.conn, self.catalog).await
     }
 
     /// Looks again, now that nobody else may change it.

@@ -14,6 +14,7 @@ use crate::{
     Left, Place, Step, StepCause, StepError, StepReport,
     checkpoint::checkpoint,
     lock::Lock,
+    proof::Before,
     rebuild::References,
     session::Session,
     sql::literal,
@@ -77,6 +78,8 @@ async fn script(
         checkpoint();
     }
     still_held(lock).await.map_err(|cause| (None, cause))?;
+    let proven = session.prove(std::slice::from_ref(step), &Before::default()).await;
+    proven.map_err(|cause| (None, cause))?;
     let notes = session.notes(step).await.map_err(wrong)?;
     finish(session, step, millis(start)).await.map_err(wrong)?;
     Ok(notes)

@@ -9,6 +9,7 @@ use crate::{
     Left, Place, Step, StepCause, StepError, StepReport,
     checkpoint::checkpoint,
     code,
+    proof::Before,
     rebuild::{Guard, References},
     session::Session,
 };
@@ -101,10 +102,12 @@ async fn sqlite_transaction(
     } else {
         None
     };
+    let before = session.before_proof(steps).await.map_err(wrong)?;
     let mut reports = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         reports.push(sqlite_step(session, index, step).await?);
     }
+    session.prove(steps, &before).await.map_err(end)?;
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await.map_err(end)?;
     }
@@ -179,13 +182,22 @@ async fn postgres_transaction(
     session: &mut Session<'_>,
     steps: &[Step<'_>],
 ) -> Result<Vec<StepReport>, Failure> {
+    let mut before = Before::default();
     let mut reports = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         let start = Instant::now();
         let mut message = Message::default();
         if index == 0 {
-            message.push("BEGIN");
+            // Rows that others write meanwhile do not count.
+            let rows = session.proving.is_some_and(|proving| proving.rows);
+            message.push(if rows { "BEGIN ISOLATION LEVEL REPEATABLE READ" } else { "BEGIN" });
             session.tables.create().iter().for_each(|statement| message.push(statement));
+            if rows {
+                message.send(session, index, step).await?;
+                before =
+                    session.before_proof(steps).await.map_err(|error| Failure::new(0, error))?;
+                message = Message::default();
+            }
         }
         message.push(&session.before(step));
         message.push_script(step);
@@ -203,6 +215,12 @@ async fn postgres_transaction(
         }
         message.push(&session.after(step, elapsed));
         if index + 1 == steps.len() {
+            if session.proving.is_some() {
+                message.send(session, index, step).await?;
+                let proven = session.prove(steps, &before).await;
+                proven.map_err(|cause| Failure::new(index, cause))?;
+                message = Message::default();
+            }
             message.push("COMMIT");
         }
         // A script may have set another path for the rest of the session.

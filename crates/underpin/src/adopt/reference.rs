@@ -56,10 +56,7 @@ const DOING: &str = "build a version for comparison";
 impl<'a> Reference<'a> {
     pub(super) async fn build(session: &mut Session<'a>) -> Result<Self, Error> {
         let catalog = session.catalog;
-        let versions = match catalog.dialect() {
-            Dialect::Sqlite => versions(&mut memory().await?, catalog).await?,
-            Dialect::Postgres => in_scratch(session, None).await?,
-        };
+        let versions = versions(session).await?;
         let mut candidates: Vec<_> = versions
             .iter()
             .map(|(migration, schema)| Candidate {
@@ -111,8 +108,18 @@ async fn memory() -> Result<Conn, Error> {
     Ok(conn)
 }
 
+/// What each migration of the session's catalog leads to.
+pub(crate) async fn versions<'a>(
+    session: &mut Session<'a>,
+) -> Result<Vec<(&'a Migration, Schema)>, Error> {
+    match session.catalog.dialect() {
+        Dialect::Sqlite => built(&mut memory().await?, session.catalog).await,
+        Dialect::Postgres => in_scratch(session, None).await,
+    }
+}
+
 /// The schema after each migration.
-async fn versions<'a>(
+async fn built<'a>(
     conn: &mut Conn,
     catalog: &'a Catalog,
 ) -> Result<Vec<(&'a Migration, Schema)>, Error> {
@@ -169,7 +176,7 @@ async fn in_scratch<'a>(
                 run(&mut session.conn, script).await?;
                 Ok(vec![(first, Schema::inspect(&mut session.conn).await?)])
             }
-            _ => versions(&mut session.conn, catalog).await,
+            _ => built(&mut session.conn, catalog).await,
         }
     };
     let built = built.await;

@@ -8,6 +8,7 @@ mod diesel;
 mod goals;
 mod history;
 mod mark;
+mod proof;
 mod rebuild;
 mod stepwise;
 mod transaction;
