@@ -1,12 +1,16 @@
 //! The one way in: the command line, the service and the tests all run this.
 
+mod backup;
 mod preview;
 mod record;
+mod standing;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use underpin_catalog::{Catalog, Dialect};
 use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
+
+pub use standing::Standing;
 
 use crate::{
     Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Proof, Refused, Report,
@@ -30,6 +34,7 @@ pub struct Engine<'a> {
     url: &'a DatabaseUrl,
     options: Options,
     proving: Option<Proving<'a>>,
+    backup: Option<PathBuf>,
 }
 
 impl<'a> Engine<'a> {
@@ -45,7 +50,7 @@ impl<'a> Engine<'a> {
         options: Options,
     ) -> Result<Self, Error> {
         if catalog.dialect() == url.dialect() {
-            return Ok(Self { catalog, code, url, options, proving: None });
+            return Ok(Self { catalog, code, url, options, proving: None, backup: None });
         }
         Err(Error::Dialect { catalog: catalog.dialect(), url: url.dialect() })
     }
@@ -59,6 +64,14 @@ impl<'a> Engine<'a> {
     pub fn proving(mut self, proof: &'a Proof, rows: bool) -> Self {
         self.proving = Some(Proving { proof, rows });
         self
+    }
+
+    /// Copies an SQLite database to the file `to` before it is changed, under the same lock, and proves
+    /// the copy. A file that is there already stays: it is the copy of an interrupted run.
+    pub fn backing_up(mut self, to: PathBuf) -> Result<Self, Error> {
+        backup::check(self.catalog.dialect())?;
+        self.backup = Some(to);
+        Ok(self)
     }
 
     /// What the versions of the catalog build. On PostgreSQL this takes the right to create a schema,
@@ -130,6 +143,10 @@ impl<'a> Engine<'a> {
     ) -> Result<Report, Error> {
         let mut history = session.refresh().await?;
         checkpoint();
+        if let Some(to) = &self.backup {
+            backup::back_up(session, to).await?;
+            checkpoint();
+        }
         let mut adopted = None;
         let mut grouping = self.options.grouping;
         if history.is_fresh() && goal.direction() == Direction::Up {

@@ -3,7 +3,7 @@
 //! [`Refused`] and [`AdoptRefused`](crate::AdoptRefused) mean that nothing ran; [`StepError`]
 //! means that something did, and says what of it stays.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use underpin_catalog::{CatalogError, Checksum, Dialect, Version};
 use underpin_db::{ConnectError, DbError};
@@ -76,6 +76,17 @@ pub enum Error {
         "no schema to migrate: the search path names none that exists: create it, or set `search_path`"
     )]
     NoSchema,
+    /// The copy that was to be taken first could not be made.
+    #[error("cannot back the database up to `{}`: {reason}: nothing was changed", path.display())]
+    Backup {
+        /// The file of the copy.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Only SQLite files are copied here.
+    #[error("only SQLite files are backed up here: use `pg_dump`, or leave `--backup` out")]
+    NoBackup,
     /// The lock's file could not be made.
     #[error("cannot lock `{path}`")]
     LockFile {

@@ -21,7 +21,7 @@ pub const LOCKED: u8 = 5;
 pub fn code(error: &Error) -> u8 {
     match error {
         Error::Connect(error) if error.is_configuration() => USAGE,
-        Error::Catalog(_) | Error::Dialect { .. } => USAGE,
+        Error::Catalog(_) | Error::Dialect { .. } | Error::NoBackup => USAGE,
         Error::Refused(_)
         | Error::Adopt(_)
         | Error::ScriptNeedsHistory(_)

@@ -37,7 +37,7 @@ pub use underpin_db::{
 pub use crate::{
     adopt::AdoptRefused,
     diesel::DieselSource,
-    engine::Engine,
+    engine::{Engine, Standing},
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
     history::{History, Interrupted, Log, Record},
     mark::Marks,

@@ -32,7 +32,7 @@ impl Engine<'_> {
         Ok(self.announce(&plan, adopted, grouping, &history))
     }
 
-    fn announce(
+    pub(super) fn announce(
         &self,
         plan: &Plan<'_>,
         adopted: Option<Adopted>,

@@ -1,0 +1,54 @@
+//! How a database stands, for those who decide over many.
+
+use underpin_db::Access;
+
+use super::Engine;
+use crate::{Error, Goal, Grouping, History, Marks, Report, Schema, Status, history::Tables};
+
+/// How a database stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What is applied.
+    pub history: History,
+    /// Whether there are tables of somebody: with an empty history, a schema to be adopted.
+    pub has_tables: bool,
+}
+
+impl Standing {
+    /// Whether the schema has to be recognised before anything can be said of it.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.has_tables && self.history.is_fresh()
+    }
+}
+
+impl Engine<'_> {
+    /// How the database stands. The header of an SQLite file tells, when `marks` are given and it can
+    /// be trusted; otherwise the history is read. Takes no lock.
+    pub async fn standing(&self, marks: Option<&Marks<'_>>) -> Result<Standing, Error> {
+        if let (Some(marks), Some(path)) = (marks, self.url.sqlite_path())
+            && let Ok(Some(history)) = marks.history(path)
+        {
+            return Ok(Standing { history, has_tables: true });
+        }
+        let mut conn = self.connect(Access::ReadOnly).await?;
+        let history = Tables::find(&mut conn).await?.read(&mut conn, self.catalog).await?;
+        let has_tables = !history.is_fresh() || !Schema::inspect(&mut conn).await?.is_empty();
+        Ok(Standing { history, has_tables })
+    }
+
+    /// How a database with this history stands.
+    #[must_use]
+    pub fn status_of(&self, history: &History) -> Status {
+        self.judge(history)
+    }
+
+    /// What [`Engine::migrate`] would do to a database that stands so. An unknown schema has to be
+    /// looked at with [`Engine::dry_run`].
+    pub fn dry_run_of(&self, standing: &Standing, goal: &Goal) -> Result<Report, Error> {
+        let plan = self.plan(&standing.history, goal)?;
+        let empty = !standing.has_tables;
+        let grouping = if empty { Grouping::Single } else { self.options.grouping };
+        Ok(self.announce(&plan, None, grouping, &standing.history))
+    }
+}
