@@ -66,6 +66,16 @@ impl State {
         Ok(())
     }
 
+    /// Deletes an archived project for good, with the contents of its artifacts.
+    pub(crate) async fn purge_project(&self, id: i32) -> Result<(), ProjectError> {
+        self.projects.purge(id).await?;
+        // An error would ask for a second try, and there is no such project any more.
+        if let Err(error) = self.artifacts.delete_project(id).await {
+            tracing::warn!(project = id, "contents of project {id} are left: {error}");
+        }
+        Ok(())
+    }
+
     /// Whether the project itself says now that it is gone.
     async fn record_deleted(&self, id: i32) -> Result<bool, ProjectError> {
         let project = self.change(id).await?;
