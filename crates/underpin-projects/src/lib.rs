@@ -8,11 +8,13 @@ mod error;
 mod files;
 mod projects;
 mod schemas;
+mod settings;
 mod targets;
 
 pub use crate::{
     error::ProjectError,
-    projects::{OpenProject, Projects, Settings},
+    projects::{OpenProject, Projects},
+    settings::Settings,
 };
 
 /// A place between two actions. Does nothing unless the feature `failpoints` is on and the fail point

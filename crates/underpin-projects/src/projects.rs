@@ -1,12 +1,12 @@
 //! The registry and what it stands for, kept in step.
 
-use std::{fmt::Write as _, ops::Deref, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 
 use chrono::{NaiveDateTime, TimeDelta};
 use moka::future::Cache;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use underpin::{Engine, Goal};
-use underpin_db::{DatabaseUrl, Db, PoolOptions};
+use underpin_db::{DatabaseUrl, Db};
 use underpin_migrations::{CODE, project};
 use underpin_models::{
     project::{NewProject, ProjectRepository as _},
@@ -15,7 +15,7 @@ use underpin_models::{
     },
 };
 
-use crate::{ProjectError, checkpoint, files::blocking, targets::Targets};
+use crate::{ProjectError, Settings, checkpoint, files::blocking, targets::Targets};
 
 /// The longest name, in characters, that the original program's column holds.
 const LONGEST_NAME: usize = 255;
@@ -28,39 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MADE: i64 = 1;
 /// Who is not done after this time has died.
 const DEAD_AFTER: TimeDelta = TimeDelta::minutes(1);
-
-/// How projects are kept.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// SQLite: where the files are.
-    pub data_dir: PathBuf,
-    /// Projects that are kept open at most. On SQLite each takes up to `3 × (pool.size + 1) + 1` file
-    /// descriptors. Default: 100.
-    pub max_open: u64,
-    /// How long a project stays open that nobody uses. Default: 5 min.
-    pub idle: Duration,
-    /// SQLite: the pools of each project. Default: two readers.
-    pub pool: PoolOptions,
-    /// Whether a project that is behind is migrated when it is opened; otherwise it is refused.
-    pub migrate: bool,
-    /// How it is migrated, and how long a second one who opens it waits for that.
-    pub migration: underpin::Options,
-}
-
-impl Settings {
-    /// The defaults, with the files in `data_dir`.
-    #[must_use]
-    pub fn new(data_dir: PathBuf) -> Self {
-        Self {
-            data_dir,
-            max_open: 100,
-            idle: Duration::from_mins(5),
-            pool: PoolOptions { size: 2, ..PoolOptions::default() },
-            migrate: false,
-            migration: underpin::Options::default(),
-        }
-    }
-}
 
 /// Projects, each with a database of its own.
 #[derive(Clone)]

@@ -4,9 +4,6 @@ use underpin_db::Dialect;
 
 use crate::Config;
 
-/// What one open project takes on SQLite: three files for each of two readers and a writer, and the
-/// lock of a migration.
-const PER_PROJECT: u64 = 10;
 /// What everything else takes: requests, the main database, NATS.
 const OTHERS: u64 = 1_024;
 
@@ -14,7 +11,7 @@ const OTHERS: u64 = 1_024;
 /// and says so when that is not enough: requests would then fail at random.
 pub(crate) fn allow(config: &Config) {
     let projects = match config.database_url.dialect() {
-        Dialect::Sqlite => config.projects.max_open.saturating_mul(PER_PROJECT),
+        Dialect::Sqlite => config.projects.max_open.saturating_mul(config.projects.descriptors()),
         Dialect::Postgres => 0,
     };
     let needed = projects.saturating_add(OTHERS);

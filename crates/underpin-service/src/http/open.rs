@@ -43,17 +43,18 @@ impl State {
 
     /// Puts a project aside, and tells whoever listens here while it can still be read.
     pub(crate) async fn archive_project(&self, id: i32) -> Result<(), ProjectError> {
-        // One that cannot be opened, being behind or damaged, can be put aside all the same.
-        let recorded = match self.change(id).await {
-            Ok(project) => project.record_project_deleted(id, clock::utc()).await?.is_ok(),
-            Err(_) => false,
-        };
-        if recorded {
+        let recorded = self.record_deleted(id).await;
+        if matches!(recorded, Ok(true)) {
             self.feed.settle().await;
         }
         let archived = self.projects.archive(id, clock::utc()).await;
-        if recorded && archived.is_err() {
-            self.record_restored(id).await;
+        match (recorded, &archived) {
+            (Ok(true), Err(_)) => self.record_restored(id).await,
+            // One that is behind or damaged can be put aside all the same.
+            (Err(error), Ok(())) => {
+                tracing::warn!(project = id, "nobody is told that project {id} is gone: {error}");
+            }
+            _ => {}
         }
         archived
     }
@@ -63,6 +64,22 @@ impl State {
         self.projects.restore(id, clock::utc()).await?;
         self.record_restored(id).await;
         Ok(())
+    }
+
+    /// Deletes an archived project for good, with the contents of its artifacts.
+    pub(crate) async fn purge_project(&self, id: i32) -> Result<(), ProjectError> {
+        self.projects.purge(id).await?;
+        // An error would ask for a second try, and there is no such project any more.
+        if let Err(error) = self.artifacts.delete_project(id).await {
+            tracing::warn!(project = id, "contents of project {id} are left: {error}");
+        }
+        Ok(())
+    }
+
+    /// Whether the project itself says now that it is gone.
+    async fn record_deleted(&self, id: i32) -> Result<bool, ProjectError> {
+        let project = self.change(id).await?;
+        Ok(project.record_project_deleted(id, clock::utc()).await?.is_ok())
     }
 
     /// The project is there in any case: that nobody hears of it is not worth an error.

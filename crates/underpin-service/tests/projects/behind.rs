@@ -108,6 +108,25 @@ fn without_leave_it_is_refused_with_the_command_that_helps(#[case] dialect: Dial
     assert_eq!(api.task(old, "Nave"), 2);
 }
 
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn it_can_be_put_aside_although_it_cannot_be_opened(#[case] dialect: Dialect) {
+    let (api, old, other) = behind(dialect, &[]);
+    let path = format!("/projects/{old}");
+    assert_eq!(api.get(&path).status, 503);
+
+    api.done("DELETE", &path, &json!({}));
+
+    let archived = api.seen("/projects?state=archived");
+    assert_eq!(archived.as_array().unwrap().len(), 1);
+    assert_eq!((&archived[0]["id"], &archived[0]["state"]), (&json!(old), &json!("archived")));
+    assert_eq!(api.seen("/projects?state=ready")[0]["id"], json!(other));
+    let log = api.service.log();
+    let told = format!("nobody is told that project {old} is gone: the schema of project {old} is");
+    assert!(log.contains(&told), "{log}");
+}
+
 /// Of a project that newer software has changed nothing is touched, and others are served.
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]

@@ -2,7 +2,8 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
-use underpin_testkit::Dialect;
+use underpin_db::ConnectOptions;
+use underpin_testkit::{Dialect, block_on};
 
 use crate::{api::Api, routes::all};
 
@@ -124,6 +125,29 @@ fn an_archived_project_is_whole_when_it_comes_back(#[case] dialect: Dialect) {
     // And it goes on where it was.
     api.task(project, "later");
     assert_eq!(api.service.log().matches("ERROR").count(), 0, "{}", api.service.log());
+}
+
+/// One that cannot even note that it goes, for whatever happened to it.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_damaged_project_can_be_put_aside(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let path = format!("/projects/{project}");
+    api.task(project, "Choir");
+    let url = api.url(project);
+    let options = ConnectOptions::default();
+    block_on(async || {
+        url.connect(&options).await.unwrap().batch("DROP TABLE events").await.unwrap();
+    });
+    assert_eq!(api.post(&format!("{path}/tasks"), &json!({ "title": "Nave" })).status, 500);
+
+    api.done("DELETE", &path, &json!({}));
+
+    assert_eq!(api.seen("/projects?state=archived")[0]["id"], json!(project));
+    let log = api.service.log();
+    assert!(log.contains(&format!("nobody is told that project {project} is gone: ")), "{log}");
 }
 
 /// Who works in a project while it is put aside, brought back or made is answered by rule.

@@ -15,6 +15,7 @@ mod lives;
 mod machines;
 mod matrix;
 mod random;
+mod repair;
 mod routes;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../common/service.rs"]

@@ -217,3 +217,24 @@ fn what_cannot_be_read_is_told(#[case] dialect: Dialect) {
 
     assert_eq!(files(&api), [""; 0]);
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_project_is_purged_although_its_contents_cannot_be(#[case] dialect: Dialect) {
+    let api = start(dialect);
+    let project = api.project("one");
+    let path = format!("/projects/{project}");
+    // A file in the place of the directory, which nobody can delete as one.
+    let store = api.service.db.dir().join("data/artifacts");
+    std::fs::create_dir_all(&store).unwrap();
+    std::fs::write(store.join(format!("project_{project}")), "").unwrap();
+    api.done("DELETE", &path, &json!({}));
+
+    api.done("POST", &format!("{path}/purge"), &json!({}));
+
+    api.get(&path).refuses(404, &format!("Project {project} not found"));
+    let log = api.service.log();
+    assert!(log.contains(&format!("contents of project {project} are left: ")), "{log}");
+    assert_eq!(files(&api), [format!("project_{project}")]);
+}

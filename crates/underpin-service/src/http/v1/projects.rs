@@ -306,7 +306,6 @@ pub(super) async fn purge(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfProject>,
 ) -> Result<Json<Done>, Failure> {
-    state.projects.purge(of.project_id).await?;
-    state.artifacts.delete_project(of.project_id).await?;
+    state.purge_project(of.project_id).await?;
     Ok(Json(Done::new(format!("Project {} deleted for good", of.project_id))))
 }

@@ -1,0 +1,67 @@
+//! The service finishes or takes back what one that died over it had begun to make.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rstest::rstest;
+use serde_json::json;
+use underpin_testkit::Dialect;
+
+use crate::api::Api;
+
+/// Long before anybody is taken for dead.
+const LONG_AGO: &str = "'2020-01-01 00:00:00'";
+
+/// Kills the service, leaves this in its database, and starts it anew when the job is due.
+fn die(api: &mut Api, leaving: &str) {
+    api.service.kill();
+    api.service.db.batch(&format!(
+        "{leaving}; DELETE FROM job_runs; INSERT INTO job_runs (job, last_run) VALUES ('repair', 0)"
+    ));
+    api.service.restart(&["--migrate"]);
+}
+
+/// Waits until no project is half made.
+fn repaired(api: &Api) {
+    let started = Instant::now();
+    while api.seen("/projects?state=creating") != json!([]) {
+        assert!(started.elapsed() < Duration::from_secs(30), "{}", api.service.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_project_that_was_never_finished_gives_its_name_back(#[case] dialect: Dialect) {
+    let mut api = Api::start(dialect);
+    let row = format!("('half', 'project_1', 'CREATING', {LONG_AGO}, {LONG_AGO})");
+    let columns = "name, target, state, created_at, updated_at";
+    die(&mut api, &format!("INSERT INTO registered_projects ({columns}) VALUES {row}"));
+
+    repaired(&api);
+
+    assert_eq!(api.seen("/projects"), json!([]));
+    let made = api.project("half");
+    assert_eq!((made, api.task(made, "Choir")), (2, 1));
+    let log = api.service.log();
+    assert!(log.contains("project 1 was never finished: it is forgotten"), "{log}");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_project_that_was_made_and_never_announced_is_ready(#[case] dialect: Dialect) {
+    let mut api = Api::start(dialect);
+    let project = api.project("whole");
+    api.task(project, "Choir");
+    let state = format!("SET state = 'CREATING', updated_at = {LONG_AGO}");
+    die(&mut api, &format!("UPDATE registered_projects {state} WHERE id = {project}"));
+
+    repaired(&api);
+
+    assert_eq!(api.seen("/projects")[0]["state"], "ready");
+    assert_eq!(api.seen(&format!("/projects/{project}/tasks"))[0]["title"], "Choir");
+}
