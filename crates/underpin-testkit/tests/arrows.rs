@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each crate may use of the workspace, outside tests.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("underpin-catalog", &[]),
     ("underpin-db", &["underpin-catalog"]),
     ("underpin", &["underpin-catalog", "underpin-db"]),
@@ -16,7 +16,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
         "underpin-service",
         &["underpin", "underpin-db", "underpin-migrations", "underpin-models", "underpin-projects"],
     ),
-    ("underpin-cli", &["underpin", "underpin-db", "underpin-migrations"]),
+    ("underpin-fleet", &["underpin", "underpin-db"]),
+    ("underpin-cli", &["underpin", "underpin-db", "underpin-fleet", "underpin-migrations"]),
     ("underpin-testkit", &["underpin-db"]),
     (
         "underpin-bench",

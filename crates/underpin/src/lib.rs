@@ -17,6 +17,7 @@ mod lock;
 mod mark;
 mod options;
 mod plan;
+mod probe;
 mod proof;
 mod rebuild;
 mod report;
@@ -40,9 +41,11 @@ pub use crate::{
     engine::{Engine, Standing},
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
     history::{History, Interrupted, Log, Record},
+    lock::RunLock,
     mark::Marks,
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
+    probe::schemas_like,
     proof::Proof,
     report::{Adopted, Named, Report, Status, StepReport},
     schema::{Column, Difference, DifferenceKind, Schema, Table},

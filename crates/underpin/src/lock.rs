@@ -25,6 +25,7 @@ use crate::{
 mod file;
 
 use file::LockFile;
+pub use file::RunLock;
 
 /// Holds the lock until it is released or dropped.
 pub(crate) enum Lock {

@@ -5,11 +5,13 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use crate::identity::Identity;
+use crate::{Error, identity::Identity};
 
 /// A locked file; the kernel unlocks it when it is closed, however the process ends.
+#[derive(Debug)]
 pub(crate) struct LockFile {
     file: File,
     path: PathBuf,
@@ -43,6 +45,31 @@ impl LockFile {
             tracing::debug!(%error, path = %self.path.display(), "the lock file stays");
         }
         drop(self.file);
+    }
+}
+
+/// The lock that keeps one run out of another's way, beside a file that a run writes to.
+#[derive(Debug)]
+pub struct RunLock(LockFile);
+
+impl RunLock {
+    /// Takes the lock of the file at `path`, or says at once who has it.
+    pub fn take(path: &Path) -> Result<Self, Error> {
+        match LockFile::try_lock(path) {
+            Ok(Some(file)) => Ok(Self(file)),
+            Ok(None) => {
+                let holder = holder(path).unwrap_or_else(|| "an unknown process".to_owned());
+                Err(Error::Locked { holder, waited: Duration::ZERO })
+            }
+            Err(source) => {
+                Err(Error::LockFile { path: beside(path).display().to_string(), source })
+            }
+        }
+    }
+
+    /// Lets the next run in. The kernel does so, too, when the process ends.
+    pub fn release(self) {
+        self.0.release();
     }
 }
 

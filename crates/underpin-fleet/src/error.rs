@@ -1,0 +1,70 @@
+//! Why a run over a fleet did not begin, or could not be told.
+
+use std::path::PathBuf;
+
+use underpin::exit;
+
+/// Why a run over a fleet did not begin, or could not be told. What is wrong with one target is part of
+/// the report, and no error.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message names its fields")]
+pub enum FleetError {
+    /// The pattern begins with a directory that is not there.
+    #[error("no directory `{}`: correct the pattern, or create it", .0.display())]
+    NoDirectory(PathBuf),
+    /// A directory could not be read.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    Directory { path: PathBuf, reason: String },
+    /// The pattern cannot be used.
+    #[error("the pattern `{pattern}` cannot be used: {reason}")]
+    Pattern { pattern: String, reason: String },
+    /// There is no target.
+    #[error(
+        "no target found in {origin} ({skipped} skipped): is this the right place? targets are \
+         created by the program that they belong to"
+    )]
+    Empty { origin: String, skipped: usize },
+    /// The list of targets cannot be used.
+    #[error("the list `{}` cannot be used: {reason}", path.display())]
+    List { path: PathBuf, reason: String },
+    /// The journal cannot be used.
+    #[error("the journal `{}` cannot be used: {reason}", path.display())]
+    Journal { path: PathBuf, reason: String },
+    /// Another run is at work.
+    #[error(
+        "another run on this fleet is at work: {holder} holds the journal `{}`: wait for it, or stop it",
+        path.display()
+    )]
+    Busy { path: PathBuf, holder: String },
+    /// There is no such run in the journal.
+    #[error("no run {number} in the journal `{}`: its runs are {known}", path.display())]
+    NoRun { number: String, path: PathBuf, known: String },
+    /// The run cannot be gone on with.
+    #[error("run {number} {reason}")]
+    NotResumable { number: i32, reason: String },
+    /// The engine refused before any target was looked at.
+    #[error(transparent)]
+    Engine(#[from] underpin::Error),
+    /// A thread or a report could not be made.
+    #[error("cannot {doing}: {reason}")]
+    System { doing: &'static str, reason: String },
+}
+
+impl FleetError {
+    /// The exit code of a program that ends in it.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoDirectory(_)
+            | Self::Directory { .. }
+            | Self::Pattern { .. }
+            | Self::Empty { .. }
+            | Self::List { .. }
+            | Self::NoRun { .. }
+            | Self::NotResumable { .. } => exit::USAGE,
+            Self::Busy { .. } => exit::LOCKED,
+            Self::Engine(error) => exit::code(error),
+            Self::Journal { .. } | Self::System { .. } => exit::FAILED,
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The journal: what each run over a fleet was to do, and how far it came.
+//!
+//! An SQLite file. A target is written before it is touched and after it is done, so that a run which
+//! was killed can be gone on with. What a target really is stands in the target itself: the journal
+//! only says where to look again.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use diesel::{connection::SimpleConnection as _, prelude::*};
+use underpin::RunLock;
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, with_causes};
+
+use crate::FleetError;
+
+mod rows;
+mod tables;
+
+pub(crate) use rows::{Done, NewRun, NewTarget};
+pub use rows::{Outcome, Run, State, TargetRow};
+use tables::{runs, targets};
+
+/// What the file's `user_version` says; the tables of another version are other ones.
+const FORMAT: &str = "1";
+
+/// The journal of a fleet.
+pub struct Journal {
+    path: PathBuf,
+    conn: Mutex<SqliteConnection>,
+    /// Held while a run writes.
+    lock: Option<RunLock>,
+}
+
+impl Journal {
+    /// Opens the journal to read it.
+    pub fn open(path: &Path) -> Result<Self, FleetError> {
+        Self::connect(path, Access::ReadWrite)
+    }
+
+    /// Opens the journal for a run, and makes it if there is none. One run at a time.
+    pub fn begin(path: &Path) -> Result<Self, FleetError> {
+        let lock = RunLock::take(path).map_err(|error| match error {
+            underpin::Error::Locked { holder, .. } => {
+                FleetError::Busy { path: path.to_owned(), holder }
+            }
+            error => FleetError::Engine(error),
+        })?;
+        let mut journal = Self::connect(path, Access::Create)?;
+        journal.lock = Some(lock);
+        Ok(journal)
+    }
+
+    fn connect(path: &Path, access: Access) -> Result<Self, FleetError> {
+        let wrong = |reason: String| FleetError::Journal { path: path.to_owned(), reason };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|error| wrong(error.to_string()))?;
+        let options = ConnectOptions { access, ..ConnectOptions::default() };
+        let url = DatabaseUrl::file(path);
+        let conn = runtime.block_on(url.connect(&options));
+        let mut conn = conn.map_err(|error| wrong(with_causes(&error)))?;
+        let found = "SELECT user_version || ' ' || (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version";
+        let format = runtime.block_on(conn.text(found));
+        let format = format.map_err(|error| wrong(error.to_string()))?.unwrap_or_default();
+        let Conn::Sqlite(mut conn) = conn else {
+            return Err(wrong("expected an SQLite file".to_owned()));
+        };
+        if format == "0 0" {
+            conn.batch_execute(&format!("{}PRAGMA user_version = {FORMAT};", tables::CREATE))
+                .map_err(|error| wrong(error.to_string()))?;
+        } else if format.split(' ').next() != Some(FORMAT) {
+            let reason = format!("expected a journal of format {FORMAT}, found something else");
+            return Err(wrong(reason));
+        }
+        // A journal that lost its last lines in a power failure only makes a run look again.
+        conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { path: path.to_owned(), conn: Mutex::new(conn), lock: None })
+    }
+
+    fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.conn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, error: impl std::fmt::Display) -> FleetError {
+        FleetError::Journal { path: self.path.clone(), reason: error.to_string() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes down a new run with all of its targets, and gives its number. Runs that were killed are
+    /// over with that.
+    pub(crate) fn start(&self, run: &NewRun, all: &[NewTarget]) -> Result<i32, FleetError> {
+        let result = self.conn().immediate_transaction(|conn| {
+            diesel::update(runs::table.filter(runs::outcome.eq(Outcome::Running.as_str())))
+                .set(runs::outcome.eq(Outcome::Abandoned.as_str()))
+                .execute(conn)?;
+            let number: i32 = diesel::insert_into(runs::table)
+                .values(run)
+                .returning(runs::number)
+                .get_result(conn)?;
+            for target in all {
+                diesel::insert_into(targets::table)
+                    .values((targets::run.eq(number), target))
+                    .execute(conn)?;
+            }
+            Ok(number)
+        });
+        result.map_err(|error: diesel::result::Error| self.failed(error))
+    }
+
+    /// Takes up a run that came to no end.
+    pub(crate) fn take_up(&self, run: i32) -> Result<(), FleetError> {
+        diesel::update(runs::table.find(run))
+            .set((runs::outcome.eq(Outcome::Running.as_str()), runs::ended_at.eq(None::<i64>)))
+            .execute(&mut *self.conn())
+            .map(drop)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// A worker begins with a target.
+    pub(crate) fn began(&self, run: i32, number: i32) -> Result<(), FleetError> {
+        diesel::update(targets::table.find((run, number)))
+            .set(targets::state.eq(State::Running.as_str()))
+            .execute(&mut *self.conn())
+            .map(drop)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// A worker is done with a target.
+    pub(crate) fn ended(&self, run: i32, number: i32, done: &Done) -> Result<(), FleetError> {
+        diesel::update(targets::table.find((run, number)))
+            .set(done)
+            .execute(&mut *self.conn())
+            .map(drop)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The run is over.
+    pub(crate) fn end(&self, run: i32, outcome: Outcome, now: i64) -> Result<(), FleetError> {
+        diesel::update(runs::table.find(run))
+            .set((runs::outcome.eq(outcome.as_str()), runs::ended_at.eq(Some(now))))
+            .execute(&mut *self.conn())
+            .map(drop)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// The run with this number, or the newest.
+    pub fn run(&self, number: Option<i32>) -> Result<Run, FleetError> {
+        let mut query =
+            runs::table.select(Run::as_select()).order(runs::number.desc()).into_boxed();
+        if let Some(number) = number {
+            query = query.filter(runs::number.eq(number));
+        }
+        let run = query.first(&mut *self.conn()).optional().map_err(|error| self.failed(error))?;
+        run.map_or_else(|| Err(self.no_run(number)), Ok)
+    }
+
+    fn no_run(&self, number: Option<i32>) -> FleetError {
+        let all: Vec<i32> =
+            runs::table.select(runs::number).load(&mut *self.conn()).unwrap_or_default();
+        let known = match all.as_slice() {
+            [] => "none".to_owned(),
+            [one] => one.to_string(),
+            [first, .., last] => format!("{first} to {last}"),
+        };
+        let number = number.map_or_else(|| "at all".to_owned(), |number| number.to_string());
+        FleetError::NoRun { number, path: self.path.clone(), known }
+    }
+
+    /// The targets of a run that are in one of `states`, in its order.
+    pub fn targets(&self, run: i32, states: &[State]) -> Result<Vec<TargetRow>, FleetError> {
+        let states = states.iter().map(|state| state.as_str());
+        targets::table
+            .filter(targets::run.eq(run).and(targets::state.eq_any(states)))
+            .order(targets::number)
+            .select(TargetRow::as_select())
+            .load(&mut *self.conn())
+            .map_err(|error| self.failed(error))
+    }
+
+    /// How many targets of a run are in each state.
+    pub fn counts(&self, run: i32) -> Result<Vec<(State, i64)>, FleetError> {
+        let rows: Vec<(String, i64)> = targets::table
+            .filter(targets::run.eq(run))
+            .group_by(targets::state)
+            .select((targets::state, diesel::dsl::count_star()))
+            .load(&mut *self.conn())
+            .map_err(|error| self.failed(error))?;
+        rows.into_iter()
+            .map(|(state, count)| Ok((State::try_from(state).map_err(|e| self.failed(e))?, count)))
+            .collect()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            lock.release();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What came of a run, from its journal.
+
+use serde::Serialize;
+
+use crate::{FleetError, Journal, Run, State, TargetRow};
+
+/// What came of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The run.
+    #[serde(flatten)]
+    pub run: Run,
+    /// How many targets are in which state.
+    pub counts: Counts,
+    /// Every target, in the order of the run.
+    pub targets: Vec<TargetRow>,
+}
+
+/// How many targets are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names are those of the states")]
+pub struct Counts {
+    pub done: i64,
+    pub unchanged: i64,
+    pub failed: i64,
+    pub waiting: i64,
+    pub running: i64,
+    pub skipped: i64,
+}
+
+impl Counts {
+    /// Targets, without what is none.
+    #[must_use]
+    pub fn targets(&self) -> i64 {
+        self.done + self.unchanged + self.failed + self.waiting + self.running
+    }
+}
+
+impl Journal {
+    /// How many targets of a run are in which state.
+    pub fn summary(&self, run: i32) -> Result<Counts, FleetError> {
+        let mut counts = Counts::default();
+        for (state, count) in self.counts(run)? {
+            *match state {
+                State::Done => &mut counts.done,
+                State::Unchanged => &mut counts.unchanged,
+                State::Failed => &mut counts.failed,
+                State::Waiting => &mut counts.waiting,
+                State::Running => &mut counts.running,
+                State::Skipped => &mut counts.skipped,
+            } = count;
+        }
+        Ok(counts)
+    }
+
+    /// Everything about the run with this number, or the newest.
+    pub fn report(&self, number: Option<i32>) -> Result<Report, FleetError> {
+        let run = self.run(number)?;
+        let counts = self.summary(run.number)?;
+        let targets = self.targets(run.number, &State::ALL)?;
+        Ok(Report { run, counts, targets })
+    }
+}

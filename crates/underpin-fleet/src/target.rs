@@ -1,0 +1,53 @@
+//! One database of a fleet.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use underpin_db::DatabaseUrl;
+
+/// One database of a fleet: an SQLite file or a PostgreSQL schema.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What people call it: the number in its name, or its URL.
+    pub id: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a target is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A file, by its absolute path.
+    File(PathBuf),
+    /// A schema of a database that holds many.
+    Schema {
+        /// The database.
+        database: Arc<DatabaseUrl>,
+        /// The schema's name.
+        schema: String,
+    },
+    /// A database of its own.
+    Database(Arc<DatabaseUrl>),
+}
+
+impl Target {
+    /// How the engine reaches it.
+    #[must_use]
+    pub fn url(&self) -> DatabaseUrl {
+        match &self.place {
+            Place::File(path) => DatabaseUrl::file(path),
+            Place::Schema { database, schema } => database.in_schema(schema),
+            Place::Database(url) => DatabaseUrl::clone(url),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    /// The path, the schema, or the URL without its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Schema { schema, .. } => f.write_str(schema),
+            Self::Database(url) => url.fmt(f),
+        }
+    }
+}
