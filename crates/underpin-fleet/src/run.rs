@@ -172,13 +172,9 @@ impl Fleet<'_> {
         let rows = journal.targets(run.number, &[State::Waiting, State::Running])?;
         let tasks = tasks(found, rows.iter().map(|row| (row.number, row.wave, row)), run.number)?;
         journal.take_up(run.number)?;
-        let counts = journal.counts(run.number)?;
-        let of =
-            |state| counts.iter().filter(|(one, _)| *one == state).map(|(_, n)| *n).sum::<i64>();
-        let total: i64 =
-            counts.iter().filter(|(one, _)| *one != State::Skipped).map(|(_, n)| n).sum();
-        let sizes = (size(total), size(of(State::Failed)));
-        self.execute(journal, run.number, &tasks, &options, sizes, (watch, stop))?;
+        let total = usize::try_from(journal.summary(run.number)?.targets()).unwrap_or_default();
+        // What failed before stopped the run then; whoever goes on with it has seen that.
+        self.execute(journal, run.number, &tasks, &options, (total, 0), (watch, stop))?;
         Ok(run.number)
     }
 
@@ -253,7 +249,7 @@ impl Fleet<'_> {
             targets,
         };
         let complete = running.waves(tasks)?;
-        let failed = running.failures.load(Ordering::Relaxed) > 0;
+        let failed = journal.summary(run)?.failed > 0;
         let outcome = match (complete, failed) {
             (false, _) => Outcome::Stopped,
             (true, true) => Outcome::Failed,
@@ -445,8 +441,4 @@ fn parse_action(text: &str, catalog: &underpin::Catalog) -> Option<Action> {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn size(count: i64) -> usize {
-    usize::try_from(count).unwrap_or(0)
 }
