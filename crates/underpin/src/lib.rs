@@ -16,6 +16,7 @@ mod identity;
 mod lock;
 mod options;
 mod plan;
+mod probe;
 mod rebuild;
 mod report;
 mod schema;
@@ -40,6 +41,7 @@ pub use crate::{
     history::{History, Interrupted, Log, Record},
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
+    probe::{Standing, probe_schemas, schemas_like},
     report::{Adopted, Named, Report, Status, StepReport},
     schema::{Column, Difference, DifferenceKind, Schema, Table},
 };

@@ -7,6 +7,8 @@ mod concurrent;
 mod diesel;
 mod goals;
 mod history;
+mod lent;
+mod probe;
 mod rebuild;
 mod stepwise;
 mod transaction;
