@@ -130,15 +130,23 @@ fn a_run_takes_so_many_failures(
     assert_eq!((report.counts.failed, report.counts.waiting), (failures, 40 - failures));
 }
 
-/// A target that failed half-way of several migrations says where it is.
+/// The migrations of a target share a transaction, unless one of them runs outside any.
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
 fn the_version_of_a_failed_target_is_where_it_came_to(#[case] dialect: Dialect) {
     let home = Home::at_head(&tables(dialect, 1), 2);
     home.batch(1, "CREATE TABLE t3 (id INTEGER)");
-    let catalog = tables(dialect, 4);
+    let whole = tables(dialect, 4);
+    let mut parted = whole.migrations().to_vec();
+    parted[3].metadata.run_in_transaction = false;
+    let catalog = crate::catalog(dialect, parted);
     let unproven = RunOptions { verify: false, ..whatever() };
+
+    let report =
+        home.run(&fleet(&whole), &Action::Migrate(Goal::UpTo("0003".parse().unwrap())), &unproven);
+    assert_eq!(states(&report)["1"], ("failed", Some("0001".to_owned())));
+    assert_eq!(home.applied(1), ["0001"]);
 
     let report = home.run(&fleet(&catalog), &Action::Migrate(Goal::Head), &unproven);
 
