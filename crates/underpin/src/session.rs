@@ -9,8 +9,12 @@ use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
 use underpin_db::Conn;
 
 use crate::{
-    Direction, Error, History, Step, error::Doing, history::Tables, identity::Identity,
-    lock::setting, sql::literal,
+    Direction, Error, History, Step,
+    error::Doing,
+    history::Tables,
+    identity::Identity,
+    lock::{lease::Lease, setting},
+    sql::literal,
 };
 
 /// One connection at work on one catalog.
@@ -67,6 +71,18 @@ impl Default for Frame {
     }
 }
 
+impl Frame {
+    /// Behind a pooler the next transaction may be on another connection of its, and the next one
+    /// there may be somebody else's.
+    pub(crate) fn pooled(conn: &Conn, lease: &Lease) -> Self {
+        Self {
+            begin: vec!["BEGIN".to_owned(), end_with_client(true), lease.check()],
+            path: conn.settings_again().unwrap_or_default(),
+            end: vec!["RESET search_path".to_owned(), "COMMIT".to_owned()],
+        }
+    }
+}
+
 /// What a row of the history is about.
 pub(crate) struct Entry<'a> {
     pub(crate) migration: &'a Migration,
@@ -113,14 +129,22 @@ impl<'a> Session<'a> {
         self.history().await
     }
 
-    /// PostgreSQL: the server looks every second whether we are still there, and ends what it does
-    /// for us when we are not. Otherwise it would go on after we were killed, and commit.
+    /// PostgreSQL: see [`end_with_client`]. Behind a pooler each transaction says it.
     pub(crate) async fn end_with_client(&mut self) -> Result<(), Error> {
-        if self.conn.dialect() == Dialect::Postgres {
-            let query = setting("client_connection_check_interval", "1000");
-            self.conn.text(&query).await.doing("prepare the connection")?;
+        if self.conn.dialect() == Dialect::Postgres && !self.conn.is_pooled() {
+            self.conn.text(&end_with_client(false)).await.doing("prepare the connection")?;
         }
         Ok(())
+    }
+
+    /// PostgreSQL: statements that make one transaction of their own.
+    pub(crate) fn framed<'s>(
+        &'s self,
+        statements: impl IntoIterator<Item = &'s str>,
+    ) -> Vec<&'s str> {
+        let Frame { begin, end, .. } = &self.frame;
+        let begin = begin.iter().map(String::as_str);
+        begin.chain(statements).chain(end.iter().map(String::as_str)).collect()
     }
 
     /// The statements that come before a script in its transaction.
@@ -170,6 +194,12 @@ impl<'a> Session<'a> {
             ("reason", reason.map_or_else(|| "NULL".to_owned(), literal)),
         ])
     }
+}
+
+/// PostgreSQL: the server looks every second whether we are still there, and ends what it does for
+/// us when we are not. Otherwise it would go on after we were killed, and commit.
+pub(crate) fn end_with_client(local: bool) -> String {
+    setting("client_connection_check_interval", "1000", local)
 }
 
 impl Direction {

@@ -64,7 +64,7 @@ async fn script(
         let failed = |cause| (Some(place(number, statement)), cause);
         if number < done {
             // The session is a new one, and the rest may count on what they set.
-            if sets_the_session(statement.text) {
+            if sets(statement.text) {
                 let again = session.conn.batch(statement.text).await;
                 again.map_err(|error| failed(error.into()))?;
             }
@@ -73,7 +73,8 @@ async fn script(
         still_held(lock).await.map_err(failed)?;
         one(session, step, number, statement).await.map_err(failed)?;
         let progress = session.progress(step, number + 1);
-        session.conn.batch(&progress).await.map_err(wrong)?;
+        let record = session.framed([progress.as_str()]).join(";\n");
+        session.conn.batch(&record).await.map_err(wrong)?;
         checkpoint();
     }
     still_held(lock).await.map_err(|cause| (None, cause))?;
@@ -90,8 +91,13 @@ async fn still_held(lock: &mut Lock) -> Result<(), StepCause> {
     }
 }
 
+/// Whether a statement of the script counts on the connection for those after it.
+pub(crate) fn sets_the_session(step: &Step<'_>) -> bool {
+    statements(step).iter().any(|statement| sets(statement.text))
+}
+
 /// `SET`, `PRAGMA` and `ATTACH` hold as long as the connection.
-fn sets_the_session(text: &str) -> bool {
+fn sets(text: &str) -> bool {
     let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
     let first = words.next().unwrap_or_default();
     match first.as_str() {
@@ -104,11 +110,10 @@ fn sets_the_session(text: &str) -> bool {
 
 /// Records that the script begins, so that a crash in its first statement is seen.
 async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<(), DbError> {
-    let mut message = vec!["BEGIN".to_owned()];
-    message.extend(session.tables.create());
-    message.push(session.progress(step, 0));
-    message.push("COMMIT".to_owned());
-    session.conn.batch(&message.join(";\n")).await?;
+    let mut statements = session.tables.create();
+    statements.push(session.progress(step, 0));
+    let message = session.framed(statements.iter().map(String::as_str)).join(";\n");
+    session.conn.batch(&message).await?;
     checkpoint();
     Ok(())
 }
@@ -119,12 +124,13 @@ async fn finish(
     elapsed_ms: u64,
 ) -> Result<(), DbError> {
     let (before, after) = (session.before(step), session.after(step, elapsed_ms.to_string()));
-    let mut message = vec!["BEGIN", &before, &after, "COMMIT"];
+    let mut message = session.framed([before.as_str(), &after]);
     if step.dialect == Dialect::Postgres {
         // The script may have set another path for the rest of the session.
         message.push("RESET search_path");
     }
-    session.conn.batch(&message.join(";\n")).await?;
+    let message = message.join(";\n");
+    session.conn.batch(&message).await?;
     checkpoint();
     Ok(())
 }
@@ -155,14 +161,14 @@ async fn one(
                     // accepts.
                     (Some("false"), _) => {
                         let drop = format!("DROP INDEX CONCURRENTLY {index}");
-                        session.conn.batch(&drop).await?;
+                        session.conn.batch_alone(&drop).await?;
                     }
                     _ => {}
                 }
             }
         }
     }
-    Ok(session.conn.batch(statement.text).await?)
+    Ok(session.conn.batch_alone(statement.text).await?)
 }
 
 /// The name in `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON …`, as written.

@@ -16,7 +16,7 @@ impl Engine<'_> {
     /// The schema must be what `version` builds, unless `force` is set.
     pub async fn stamp(&self, version: Option<&Version>, force: bool) -> Result<Status, Error> {
         let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
+        let lock = self.lock(&mut session).await?;
         let result = self.stamp_locked(&mut session, version, force).await;
         lock.release().await;
         result
@@ -34,8 +34,7 @@ impl Engine<'_> {
         }
         let wanted =
             |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
-        let mut message = vec!["BEGIN".to_owned()];
-        message.extend(session.tables.create());
+        let mut message = session.tables.create();
         for migration in self.catalog.migrations() {
             let is = history.applied.contains_key(&migration.version);
             match (wanted(&migration), is) {
@@ -49,7 +48,6 @@ impl Engine<'_> {
                 message.push(session.record(&Entry::new(migration, "stamp")));
             }
         }
-        message.push("COMMIT".to_owned());
         session.whole(&message).await.doing("stamp")?;
         Ok(self.judge(&session.refresh().await?))
     }
@@ -57,7 +55,7 @@ impl Engine<'_> {
     /// Accepts the script of `migration` as it is now, and says why.
     pub async fn repair(&self, migration: &Migration, reason: &str) -> Result<Status, Error> {
         let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
+        let lock = self.lock(&mut session).await?;
         let result = async {
             let history = session.refresh().await?;
             let mut entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
@@ -69,10 +67,8 @@ impl Engine<'_> {
                     entry.checksum = Checksum::of(&script);
                 }
             }
-            let mut message = vec!["BEGIN".to_owned()];
-            message.extend(session.tables.create());
+            let mut message = session.tables.create();
             message.push(session.record(&entry));
-            message.push("COMMIT".to_owned());
             session.whole(&message).await.doing("repair")?;
             Ok(self.judge(&session.refresh().await?))
         };
@@ -83,12 +79,13 @@ impl Engine<'_> {
 }
 
 impl Session<'_> {
-    /// Sends statements that make one transaction; rolls back when one of them fails.
+    /// Runs statements in a transaction of their own; rolls back when one of them fails.
     pub(crate) async fn whole(
         &mut self,
         statements: &[String],
     ) -> Result<(), underpin_db::DbError> {
-        let result = self.conn.batch(&statements.join(";\n")).await;
+        let message = self.framed(statements.iter().map(String::as_str)).join(";\n");
+        let result = self.conn.batch(&message).await;
         if result.is_err() {
             self.roll_back().await;
         }

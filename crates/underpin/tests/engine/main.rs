@@ -8,6 +8,7 @@ mod diesel;
 mod goals;
 mod history;
 mod lent;
+mod pooler;
 mod probe;
 mod rebuild;
 mod stepwise;
