@@ -11,6 +11,7 @@ mod dry_run;
 mod help;
 mod mistakes;
 mod output;
+mod pooler;
 mod revision;
 mod script;
 mod starters;
