@@ -106,6 +106,15 @@ struct Task<'t> {
     target: &'t Target,
 }
 
+/// What a run begins with.
+struct Sizes {
+    targets: usize,
+    /// Targets that failed already.
+    failed: usize,
+    /// Those of them that do not count against the limit.
+    forgiven: usize,
+}
+
 /// A run at work.
 struct Running<'r> {
     fleet: &'r Fleet<'r>,
@@ -117,6 +126,8 @@ struct Running<'r> {
     stop: &'r Stop,
     /// Of the run so far.
     failures: AtomicUsize,
+    /// Those of them that do not count against the limit.
+    forgiven: usize,
     targets: usize,
 }
 
@@ -150,12 +161,13 @@ impl Fleet<'_> {
         )?;
         drop(rows);
         checkpoint();
-        self.execute(journal, run, &tasks, options, (found.targets.len(), failed), (watch, stop))?;
+        let sizes = Sizes { targets: found.targets.len(), failed, forgiven: 0 };
+        self.execute(journal, run, &tasks, options, sizes, (watch, stop))?;
         Ok(run)
     }
 
     /// Goes on with a run that was stopped or killed, with the targets that nobody came to. Those that
-    /// failed stay so.
+    /// failed stay so, and no longer count against the limit: whoever goes on has seen them.
     pub fn resume(
         &self,
         found: &Found,
@@ -177,7 +189,8 @@ impl Fleet<'_> {
             |state| counts.iter().filter(|(one, _)| *one == state).map(|(_, n)| *n).sum::<i64>();
         let total: i64 =
             counts.iter().filter(|(one, _)| *one != State::Skipped).map(|(_, n)| n).sum();
-        let sizes = (size(total), size(of(State::Failed)));
+        let failed = size(of(State::Failed));
+        let sizes = Sizes { targets: size(total), failed, forgiven: failed };
         self.execute(journal, run.number, &tasks, &options, sizes, (watch, stop))?;
         Ok(run.number)
     }
@@ -237,7 +250,7 @@ impl Fleet<'_> {
         run: i32,
         tasks: &[Task<'_>],
         options: &RunOptions,
-        (targets, failed): (usize, usize),
+        Sizes { targets, failed, forgiven }: Sizes,
         (watch, stop): (&dyn Watch, &Stop),
     ) -> Result<(), FleetError> {
         watch.begins(run, targets, tasks.len(), failed);
@@ -250,6 +263,7 @@ impl Fleet<'_> {
             watch,
             stop,
             failures: AtomicUsize::new(failed),
+            forgiven,
             targets,
         };
         let complete = running.waves(tasks)?;
@@ -314,7 +328,8 @@ impl Running<'_> {
     /// Whether no other target is to be begun with.
     fn ends(&self) -> bool {
         let failures = self.failures.load(Ordering::Relaxed);
-        self.stop.is_asked() || self.options.limit.is_exceeded(failures, self.targets)
+        let new = failures.saturating_sub(self.forgiven);
+        self.stop.is_asked() || self.options.limit.is_exceeded(new, self.targets)
     }
 }
 
