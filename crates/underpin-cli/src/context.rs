@@ -3,9 +3,10 @@
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use underpin::{Catalog, Dialect, Engine, Grouping, Options, Policy};
+use clap::ValueEnum as _;
 use underpin_db::DatabaseUrl;
 
-use crate::exit::Usage;
+use crate::{exit::Usage, shell};
 
 /// The name in the history of a set that is only a folder.
 const FOLDER_SET: &str = "default";
@@ -67,6 +68,19 @@ pub(crate) struct PolicyArgs {
     single_transaction: bool,
 }
 
+impl PolicyArgs {
+    /// The flags once more.
+    pub(crate) fn again(self) -> impl Iterator<Item = String> {
+        let all = [
+            (self.allow_out_of_order, "--allow-out-of-order"),
+            (self.allow_missing, "--allow-missing"),
+            (self.resume, "--resume"),
+            (self.single_transaction, "--single-transaction"),
+        ];
+        all.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned())
+    }
+}
+
 impl Context {
     pub(crate) fn url(&self) -> anyhow::Result<DatabaseUrl> {
         let text = self.database_url.as_deref().ok_or_else(|| {
@@ -104,8 +118,13 @@ impl Context {
         url: &'a DatabaseUrl,
         policy: PolicyArgs,
     ) -> anyhow::Result<Engine<'a>> {
+        Ok(Engine::new(catalog, underpin_migrations::CODE, url, self.options(policy))?)
+    }
+
+    /// How a database is migrated.
+    pub(crate) fn options(&self, policy: PolicyArgs) -> Options {
         let limit = |millis: u64| (millis > 0).then(|| Duration::from_millis(millis));
-        let options = Options {
+        Options {
             policy: Policy {
                 allow_out_of_order: policy.allow_out_of_order,
                 allow_missing: policy.allow_missing,
@@ -120,8 +139,29 @@ impl Context {
             lock_timeout: Duration::from_millis(self.lock_timeout),
             statement_timeout: limit(self.statement_timeout),
             ..Options::default()
-        };
-        Ok(Engine::new(catalog, underpin_migrations::CODE, url, options)?)
+        }
+    }
+
+    /// The flags that name the same migrations once more.
+    pub(crate) fn again(&self) -> Vec<String> {
+        let set = self.set.and_then(|set| set.to_possible_value());
+        let set = set.map(|set| format!("--set {}", set.get_name()));
+        let folder = self.migrations.as_ref();
+        let folder = folder.map(|dir| format!("--migrations {}", shell::quoted_path(dir)));
+        set.into_iter().chain(folder).collect()
+    }
+
+    /// The flag that names the same database once more. The environment gives it again by itself, and
+    /// a password is left to whoever knows it.
+    pub(crate) fn url_again(&self) -> Option<String> {
+        let text = self.database_url.as_deref()?;
+        if std::env::var("DATABASE_URL").is_ok_and(|given| given == text) {
+            return None;
+        }
+        let user = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+        let secret = user.is_some_and(|(user, _)| user.contains(':')) || text.contains("password");
+        let shown = if secret { "…".to_owned() } else { shell::quoted(text) };
+        Some(format!("--database-url {shown}"))
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod discover;
 mod error;
+mod html;
 mod journal;
 mod outlook;
 mod probe;
