@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
-use underpin::{Catalog, Dialect, Engine, Grouping, Options, Policy};
 use clap::ValueEnum as _;
+use underpin::{Catalog, Dialect, Engine, Grouping, Options, Policy};
 use underpin_db::DatabaseUrl;
 
 use crate::{exit::Usage, shell};

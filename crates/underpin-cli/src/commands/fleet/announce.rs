@@ -40,52 +40,74 @@ pub(super) fn announce(
 }
 
 fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
-    let (mut work, mut refused) = (0_usize, 0_usize);
-    for one in view.targets {
-        match &one.error {
-            Some(error) => {
-                refused += 1;
-                writeln!(out, "{}: would fail", one.id)?;
-                summary::indented(out, error)?;
+    let told: Vec<_> = view.targets.iter().map(|one| (one, Told::of(one))).collect();
+    // Most are alike, and their reader wants to see where they are not.
+    for alike in told.chunk_by(|(_, one), (_, other)| one == other) {
+        if let ([(first, told), ..], [.., (last, _)]) = (alike, alike) {
+            match alike.len() {
+                1 => writeln!(out, "{}: {}", first.id, told.text)?,
+                count => {
+                    writeln!(out, "{} to {}, {count} databases: {}", first.id, last.id, told.text)?;
+                }
             }
-            None => work += usize::from(write_one(out, one)?),
         }
     }
     summary::skipped(out, view.skipped.iter().map(|one| (&*one.name, &*one.reason)))?;
-    let there = view.targets.len() - work - refused;
+    let of = |kind| told.iter().filter(|(_, one)| one.kind == kind).count();
+    let (work, nothing, fail) = (of(Kind::Work), of(Kind::Nothing), of(Kind::Fail));
     writeln!(
         out,
-        "{}: {work} to do, {there} with nothing to do, {refused} would fail; nothing was changed",
+        "{}: {work} to do, {nothing} with nothing to do, {fail} would fail; nothing was changed",
         view.action
     )
 }
 
-/// Says whether there is something to do.
-fn write_one(out: &mut dyn Write, one: &Announced) -> io::Result<bool> {
-    let report = one.report.as_ref();
-    let adopted = one.adopted.as_ref().or(report.and_then(|report| report.adopted.as_ref()));
-    let steps = report.map_or(&[][..], |report| &report.steps);
-    let mut words: Vec<String> = adopted.iter().map(|one| adopts(one)).collect();
-    words.extend(steps.iter().map(|step| {
-        let verb = if step.direction == Direction::Up { "apply" } else { "revert" };
-        format!("{verb} {} {}", step.version, step.name)
-    }));
-    if words.is_empty() {
-        let version = one.before.as_deref().unwrap_or("base");
-        writeln!(out, "{}: nothing to do at {version}", one.id)?;
-        return Ok(false);
-    }
-    write!(out, "{}: would {}", one.id, words.join(", "))?;
-    match report {
-        Some(report) => {
-            writeln!(out, "; then at {}", report.head.as_ref().map_or("base", Version::as_str))?;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Work,
+    Nothing,
+    Fail,
+}
+
+/// What is said of one target.
+#[derive(PartialEq, Eq)]
+struct Told {
+    kind: Kind,
+    text: String,
+}
+
+impl Told {
+    fn of(one: &Announced) -> Self {
+        if let Some(error) = &one.error {
+            let text = format!("would fail\n{}", summary::indented(error));
+            return Self { kind: Kind::Fail, text };
         }
-        None => writeln!(out)?,
+        let report = one.report.as_ref();
+        let adopted = one.adopted.as_ref().or(report.and_then(|report| report.adopted.as_ref()));
+        let steps = report.map_or(&[][..], |report| &report.steps);
+        let mut words: Vec<_> = adopted.into_iter().map(adopts).collect();
+        for (index, step) in steps.iter().enumerate() {
+            let verb = match (index, step.direction) {
+                (0, Direction::Up) => "apply ",
+                (0, Direction::Down) => "revert ",
+                _ => "",
+            };
+            words.push(format!("{verb}{} {}", step.version, step.name));
+        }
+        if words.is_empty() {
+            let version = one.before.as_deref().unwrap_or("base");
+            return Self { kind: Kind::Nothing, text: format!("nothing to do at {version}") };
+        }
+        let mut text = format!("would {}", words.join(", "));
+        if let Some(report) = report {
+            let head = report.head.as_ref().map_or("base", Version::as_str);
+            text = format!("{text}; then at {head}");
+        }
+        for line in adopted.iter().flat_map(|one| one.changes.iter().chain(&one.notes)) {
+            text = format!("{text}\n{}", summary::indented(line));
+        }
+        Self { kind: Kind::Work, text }
     }
-    for line in adopted.iter().flat_map(|one| one.changes.iter().chain(&one.notes)) {
-        writeln!(out, "  {line}")?;
-    }
-    Ok(true)
 }
 
 fn adopts(adopted: &Adopted) -> String {

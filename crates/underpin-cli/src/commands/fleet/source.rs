@@ -101,9 +101,7 @@ impl SourceArgs {
         let target = |project: underpin_projects::ReadyProject| {
             let place = match project.url.sqlite_path() {
                 Some(path) => Place::File(path.to_owned()),
-                None => {
-                    Place::Schema { database: Arc::clone(&database), schema: project.target }
-                }
+                None => Place::Schema { database: Arc::clone(&database), schema: project.target },
             };
             Target { id: project.id.to_string(), place }
         };

@@ -99,7 +99,13 @@ impl Counts {
 fn write(out: &mut dyn Write, view: &View<'_>) -> io::Result<()> {
     let head = view.head.map_or("base", Version::as_str);
     let Counts { current, behind, unknown, refused, broken, skipped } = view.counts;
-    writeln!(out, "{} databases in {}; head of `{}`: {head}", view.targets.len(), view.source, view.set)?;
+    writeln!(
+        out,
+        "{} databases in {}; head of `{}`: {head}",
+        view.targets.len(),
+        view.source,
+        view.set
+    )?;
     writeln!(out)?;
     for (word, count, means) in [
         ("current", current, "at the head"),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use underpin_fleet::{Outcome, Report, State, TargetRow};
+use underpin_fleet::{Outcome, Report, State, TargetRow, time};
 
 use super::Here;
 use crate::context::PolicyArgs;
@@ -26,7 +26,11 @@ fn write_text(out: &mut dyn Write, report: &Report, all: &str) -> io::Result<()>
         Outcome::Abandoned => "killed, and not resumed",
         outcome => outcome.as_str(),
     };
-    writeln!(out, "run {}: {} of `{}` on {}: {outcome}", run.number, run.action, run.set, run.source)?;
+    writeln!(
+        out,
+        "run {}: {} of `{}` on {}: {outcome}",
+        run.number, run.action, run.set, run.source
+    )?;
     let counts = &report.counts;
     for (state, count) in [
         (State::Done, counts.done),
@@ -37,7 +41,7 @@ fn write_text(out: &mut dyn Write, report: &Report, all: &str) -> io::Result<()>
         (State::Skipped, counts.skipped),
     ] {
         if count > 0 {
-            writeln!(out, "  {state:<9} {count:>7}")?;
+            writeln!(out, "  {:<9} {count:>7}", state.as_str())?;
         }
     }
     if let Some(ended) = run.ended_at {
@@ -75,7 +79,7 @@ pub(super) fn troubled<'r>(
         } else {
             writeln!(out, "{id} ({place})")?;
         }
-        indented(out, reason)?;
+        writeln!(out, "{}", indented(reason))?;
     }
     if untold > 0 {
         writeln!(out, "and {untold} more: {all}")?;
@@ -102,9 +106,10 @@ pub(super) fn skipped<'r>(
     if untold > 0 { writeln!(out, "and {untold} more") } else { Ok(()) }
 }
 
-/// Writes a text of several lines, each below what it is about.
-pub(super) fn indented(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+/// A text of several lines, each below what it is about.
+pub(super) fn indented(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(|line| format!("  {line}")).collect();
+    lines.join("\n")
 }
 
 fn slowest(out: &mut dyn Write, report: &Report) -> io::Result<()> {
@@ -118,13 +123,4 @@ fn slowest(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     let slowest: Vec<_> =
         slowest.map(|(took, row)| format!("{} ({})", row.id, time(*took))).collect();
     writeln!(out, "\nslowest: {}", slowest.join(", "))
-}
-
-/// Milliseconds, for people.
-fn time(millis: i64) -> String {
-    match millis {
-        ..1_000 => format!("{millis} ms"),
-        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
-        _ => format!("{} min {} s", millis / 60_000, millis / 1_000 % 60),
-    }
 }
