@@ -8,6 +8,7 @@ mod applier;
 mod database;
 mod echo;
 mod events;
+mod fleet;
 mod load;
 mod projects;
 mod replies;
@@ -76,6 +77,15 @@ enum Command {
         #[arg(long, default_value_t = 4_000)]
         requests: usize,
     },
+    /// Runs over many databases, against a bare loop of the same statements
+    Fleet {
+        dialect: Dialect,
+        #[command(flatten)]
+        sizes: fleet::Sizes,
+    },
+    /// A run over a fleet that has nothing to do
+    #[command(hide = true)]
+    FleetOnce { dialect: Dialect, url: String, dir: PathBuf, journal: PathBuf, jobs: usize },
     /// Answers requests with so many bytes
     #[command(hide = true)]
     Echo { nats: String, subject: String, bytes: usize },
@@ -113,6 +123,14 @@ async fn main() -> anyhow::Result<()> {
         Command::Projects { dialect, projects } => projects::run(dialect, projects).await,
         Command::Requests { dialect, service, projects, rounds, requests } => {
             requests::run(dialect, &service, projects, rounds, requests).await
+        }
+        // The fleet blocks, and brings its own threads.
+        Command::Fleet { dialect, sizes } => {
+            tokio::task::spawn_blocking(move || fleet::run(dialect, &sizes)).await?
+        }
+        Command::FleetOnce { dialect, url, dir, journal, jobs } => {
+            let run = move || fleet::once(dialect, &url, &dir, &journal, jobs);
+            tokio::task::spawn_blocking(run).await?
         }
         Command::Echo { nats, subject, bytes } => echo::run(&nats, subject, bytes).await,
         Command::Applier { nats, subject, file } => applier::run(&nats, subject, &file).await,

@@ -11,6 +11,11 @@ pub(crate) fn paragraph(text: impl Display) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "\n{text}\n")?)
 }
 
+/// Prints a line.
+pub(crate) fn line(text: impl Display) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
 /// Prints the head of a table; what is not in the first `words` columns is a number.
 pub(crate) fn head(columns: &[&str], words: usize) -> anyhow::Result<()> {
     row(columns)?;

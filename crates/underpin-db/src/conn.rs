@@ -44,7 +44,32 @@ impl Conn {
     pub async fn batch(&mut self, statements: &str) -> Result<(), DbError> {
         match self {
             Self::Sqlite(conn) => Ok(conn.batch_execute(statements)?),
-            Self::Postgres(client) => simple_query(client, statements, |_| ()).await.map(drop),
+            Self::Postgres(client) => {
+                simple_query(client, statements, |_, _| None::<()>).await.map(drop)
+            }
+        }
+    }
+
+    /// Runs statements as [`Conn::batch`] does, and gives what those of them that `wanted` names
+    /// (counted from 0) answer: the statement and the first column, as text, of each of its rows.
+    ///
+    /// PostgreSQL alone tells rows apart by their statement; SQLite takes one statement.
+    pub async fn answers(
+        &mut self,
+        statements: &str,
+        wanted: &[usize],
+    ) -> Result<Vec<(usize, Option<String>)>, DbError> {
+        match self {
+            Self::Sqlite(_) => {
+                let rows = self.column(statements).await?.into_iter().map(|text| (0, text));
+                Ok(rows.filter(|(statement, _)| wanted.contains(statement)).collect())
+            }
+            Self::Postgres(client) => {
+                let read = |statement, row: &tokio_postgres::SimpleQueryRow| {
+                    wanted.contains(&statement).then(|| (statement, row.get(0).map(str::to_owned)))
+                };
+                simple_query(client, statements, read).await
+            }
         }
     }
 
@@ -62,17 +87,18 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => Ok(sql::<Nullable<Text>>(query).load(conn)?),
             Self::Postgres(client) => {
-                simple_query(client, query, |row| row.get(0).map(str::to_owned)).await
+                simple_query(client, query, |_, row| Some(row.get(0).map(str::to_owned))).await
             }
         }
     }
 }
 
-/// Sends `statements` in one message and reads every row. An error says how many were done.
+/// Sends `statements` in one message and keeps what `read` makes of the rows, given the number of
+/// the statement. An error says how many were done.
 async fn simple_query<T>(
     client: &tokio_postgres::Client,
     statements: &str,
-    read: impl Fn(&tokio_postgres::SimpleQueryRow) -> T,
+    read: impl Fn(usize, &tokio_postgres::SimpleQueryRow) -> Option<T>,
 ) -> Result<Vec<T>, DbError> {
     let stream = client.simple_query_raw(statements).await?;
     let mut stream = std::pin::pin!(stream);
@@ -80,7 +106,7 @@ async fn simple_query<T>(
     let mut completed = 0;
     while let Some(message) = stream.next().await {
         match message {
-            Ok(SimpleQueryMessage::Row(row)) => rows.push(read(&row)),
+            Ok(SimpleQueryMessage::Row(row)) => rows.extend(read(completed, &row)),
             Ok(SimpleQueryMessage::CommandComplete(_)) => completed += 1,
             Ok(_) => {}
             Err(error) => return Err(DbError { completed: Some(completed), ..error.into() }),

@@ -11,7 +11,7 @@ use tokio_postgres::{
     config::{Host, SslMode},
 };
 
-use crate::{ConnectError, ConnectOptions, error::with_causes};
+use crate::{ConnectError, ConnectOptions, error::with_causes, url};
 
 mod pgpass;
 mod tls;
@@ -87,7 +87,8 @@ impl Server {
             set("lock_timeout", timeout);
         }
         if let Some(schema) = &self.schema {
-            let _infallible = write!(settings, " -c search_path={schema}");
+            let _infallible =
+                write!(settings, " -c search_path={}", url::escaped(&url::path(schema)));
         }
         config.options(settings.trim_start());
         // The driver's own time-out ends when the network connection stands.

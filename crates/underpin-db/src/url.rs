@@ -1,6 +1,6 @@
 //! Where a database is, as one line of text.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, fmt::Write as _, path::Path, str::FromStr};
 
 use crate::{
     Conn, ConnectError, ConnectOptions, Dialect,
@@ -130,7 +130,34 @@ impl DatabaseUrl {
 
 /// The end of a URL that sets the search path.
 fn in_schema(schema: &str, sign: char) -> String {
-    format!("{sign}options=-csearch_path%3D{schema}")
+    let mut end = format!("{sign}options=-csearch_path%3D");
+    for byte in escaped(&path(schema)).bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => end.push(byte.into()),
+            _ => {
+                let _infallible = write!(end, "%{byte:02X}");
+            }
+        }
+    }
+    end
+}
+
+/// A schema as the only one of a search path: in quotes where the server would read another name.
+pub(crate) fn path(schema: &str) -> String {
+    let plain = schema.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'));
+    if plain { schema.to_owned() } else { format!("\"{}\"", schema.replace('"', "\"\"")) }
+}
+
+/// A value as the start-up parameter `options` takes it.
+pub(crate) fn escaped(value: &str) -> String {
+    let mut text = String::new();
+    for c in value.chars() {
+        if c.is_whitespace() || c == '\\' {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
 }
 
 /// What stands where a URL should, without anything that may be secret.

@@ -39,7 +39,7 @@ pub struct Fleet<'a> {
     pub catalog: &'a Catalog,
     /// The functions that migrations may name.
     pub code: &'a [Code],
-    /// How each target is migrated.
+    /// How each target is migrated; always in one transaction, where its migrations can share one.
     pub options: underpin::Options,
     /// How many targets are worked on at a time. The work waits for the disk or the server, so that
     /// more than there are processors pay.

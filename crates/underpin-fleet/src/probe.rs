@@ -1,11 +1,14 @@
 //! Finds out how the targets stand, opening as few as possible.
 
-use underpin::{Engine, Error, Marks, Standing};
+use underpin::{Access, Engine, Error, Grouping, Marks, Options, Standing};
+use underpin_db::DatabaseUrl;
 
 use crate::{Fleet, FleetError, Target, workers};
 
 /// Targets that a worker takes at a time: one is done before a second thread is awake.
 const CHUNK: usize = 64;
+/// Schemas that a worker asks for at a time, on a connection of its own.
+const AT_ONCE: usize = 1_000;
 
 impl Fleet<'_> {
     /// Looks at every target and keeps of each what `judge` makes of it, in the order of `targets`: what
@@ -16,14 +19,38 @@ impl Fleet<'_> {
         judge: impl Fn(&Target, Result<Standing, Error>) -> R + Sync,
     ) -> Result<Vec<R>, FleetError> {
         let marks = (!self.thorough).then(|| Marks::new(self.catalog));
-        let chunks = workers::map(self.jobs, targets.chunks(CHUNK), async |chunk: &[Target]| {
+        let chunks = targets.chunk_by(Target::is_beside).flat_map(|group| {
+            group.chunks(if group[0].database().is_some() { AT_ONCE } else { CHUNK })
+        });
+        let chunks: Vec<_> = chunks.collect();
+        let judged = workers::map(self.jobs, chunks.into_iter(), async |chunk: &[Target]| {
+            if let Some(database) = chunk.first().and_then(Target::database) {
+                return self.schemas(database, chunk, &judge).await;
+            }
             let mut judged = Vec::with_capacity(chunk.len());
             for target in chunk {
                 judged.push(judge(target, self.standing(target, marks.as_ref()).await));
             }
-            judged
+            Ok(judged)
         })?;
-        Ok(chunks.into_iter().flatten().collect())
+        let mut all = Vec::with_capacity(targets.len());
+        for chunk in judged {
+            all.extend(chunk?);
+        }
+        Ok(all)
+    }
+
+    /// Schemas of one database, in as few queries as it takes.
+    async fn schemas<R>(
+        &self,
+        database: &DatabaseUrl,
+        targets: &[Target],
+        judge: impl Fn(&Target, Result<Standing, Error>) -> R,
+    ) -> Result<Vec<R>, FleetError> {
+        let mut conn = self.engine(database)?.connect(Access::ReadOnly).await?;
+        let names: Vec<_> = targets.iter().filter_map(Target::schema).collect();
+        let standings = underpin::probe_schemas(&mut conn, self.catalog, &names).await?;
+        Ok(targets.iter().zip(standings).map(|(target, one)| judge(target, one)).collect())
     }
 
     async fn standing(
@@ -35,11 +62,9 @@ impl Fleet<'_> {
         self.engine(&url)?.standing(marks).await
     }
 
-    /// The engine for one target.
-    pub(crate) fn engine<'u>(
-        &'u self,
-        url: &'u underpin_db::DatabaseUrl,
-    ) -> Result<Engine<'u>, Error> {
-        Engine::new(self.catalog, self.code, url, self.options.clone())
+    /// The engine for one target: all of its migrations in one transaction, where they can share one.
+    pub(crate) fn engine<'u>(&'u self, url: &'u DatabaseUrl) -> Result<Engine<'u>, Error> {
+        let options = Options { grouping: Grouping::Single, ..self.options.clone() };
+        Engine::new(self.catalog, self.code, url, options)
     }
 }

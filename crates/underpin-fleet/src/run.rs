@@ -106,15 +106,6 @@ struct Task<'t> {
     target: &'t Target,
 }
 
-/// What a run begins with.
-struct Sizes {
-    targets: usize,
-    /// Targets that failed already.
-    failed: usize,
-    /// Those of them that do not count against the limit.
-    forgiven: usize,
-}
-
 /// A run at work.
 struct Running<'r> {
     fleet: &'r Fleet<'r>,
@@ -126,8 +117,6 @@ struct Running<'r> {
     stop: &'r Stop,
     /// Of the run so far.
     failures: AtomicUsize,
-    /// Those of them that do not count against the limit.
-    forgiven: usize,
     targets: usize,
 }
 
@@ -161,13 +150,12 @@ impl Fleet<'_> {
         )?;
         drop(rows);
         checkpoint();
-        let sizes = Sizes { targets: found.targets.len(), failed, forgiven: 0 };
-        self.execute(journal, run, &tasks, options, sizes, (watch, stop))?;
+        self.execute(journal, run, &tasks, options, (found.targets.len(), failed), (watch, stop))?;
         Ok(run)
     }
 
     /// Goes on with a run that was stopped or killed, with the targets that nobody came to. Those that
-    /// failed stay so, and no longer count against the limit: whoever goes on has seen them.
+    /// failed stay so.
     pub fn resume(
         &self,
         found: &Found,
@@ -184,14 +172,9 @@ impl Fleet<'_> {
         let rows = journal.targets(run.number, &[State::Waiting, State::Running])?;
         let tasks = tasks(found, rows.iter().map(|row| (row.number, row.wave, row)), run.number)?;
         journal.take_up(run.number)?;
-        let counts = journal.counts(run.number)?;
-        let of =
-            |state| counts.iter().filter(|(one, _)| *one == state).map(|(_, n)| *n).sum::<i64>();
-        let total: i64 =
-            counts.iter().filter(|(one, _)| *one != State::Skipped).map(|(_, n)| n).sum();
-        let failed = size(of(State::Failed));
-        let sizes = Sizes { targets: size(total), failed, forgiven: failed };
-        self.execute(journal, run.number, &tasks, &options, sizes, (watch, stop))?;
+        let total = usize::try_from(journal.summary(run.number)?.targets()).unwrap_or_default();
+        // What failed before stopped the run then; whoever goes on with it has seen that.
+        self.execute(journal, run.number, &tasks, &options, (total, 0), (watch, stop))?;
         Ok(run.number)
     }
 
@@ -250,7 +233,7 @@ impl Fleet<'_> {
         run: i32,
         tasks: &[Task<'_>],
         options: &RunOptions,
-        Sizes { targets, failed, forgiven }: Sizes,
+        (targets, failed): (usize, usize),
         (watch, stop): (&dyn Watch, &Stop),
     ) -> Result<(), FleetError> {
         watch.begins(run, targets, tasks.len(), failed);
@@ -263,11 +246,10 @@ impl Fleet<'_> {
             watch,
             stop,
             failures: AtomicUsize::new(failed),
-            forgiven,
             targets,
         };
         let complete = running.waves(tasks)?;
-        let failed = running.failures.load(Ordering::Relaxed) > 0;
+        let failed = journal.summary(run)?.failed > 0;
         let outcome = match (complete, failed) {
             (false, _) => Outcome::Stopped,
             (true, true) => Outcome::Failed,
@@ -328,8 +310,7 @@ impl Running<'_> {
     /// Whether no other target is to be begun with.
     fn ends(&self) -> bool {
         let failures = self.failures.load(Ordering::Relaxed);
-        let new = failures.saturating_sub(self.forgiven);
-        self.stop.is_asked() || self.options.limit.is_exceeded(new, self.targets)
+        self.stop.is_asked() || self.options.limit.is_exceeded(failures, self.targets)
     }
 }
 
@@ -460,8 +441,4 @@ fn parse_action(text: &str, catalog: &underpin::Catalog) -> Option<Action> {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn size(count: i64) -> usize {
-    usize::try_from(count).unwrap_or(0)
 }

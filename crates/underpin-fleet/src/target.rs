@@ -39,6 +39,31 @@ impl Target {
             Place::Database(url) => DatabaseUrl::clone(url),
         }
     }
+
+    /// The database of a schema among many.
+    pub(crate) fn database(&self) -> Option<&Arc<DatabaseUrl>> {
+        match &self.place {
+            Place::Schema { database, .. } => Some(database),
+            Place::File(_) | Place::Database(_) => None,
+        }
+    }
+
+    /// The name of a schema among many.
+    pub(crate) fn schema(&self) -> Option<&str> {
+        match &self.place {
+            Place::Schema { schema, .. } => Some(schema),
+            Place::File(_) | Place::Database(_) => None,
+        }
+    }
+
+    /// Whether both are schemas of one database, or neither is a schema among many.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        match (self.database(), other.database()) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Place {

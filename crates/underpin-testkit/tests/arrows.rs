@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
         &[
             "underpin",
             "underpin-db",
+            "underpin-fleet",
             "underpin-migrations",
             "underpin-models",
             "underpin-projects",

@@ -1,23 +1,24 @@
 //! The one way in: the command line, the service and the tests all run this.
 
 mod backup;
+mod lent;
 mod preview;
 mod record;
 mod standing;
 
 use std::{path::PathBuf, time::Duration};
 
-use underpin_catalog::{Catalog, Dialect};
+use underpin_catalog::{Catalog, Dialect, Version};
 use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
 
 pub use standing::Standing;
 
 use crate::{
-    Direction, Error, Goal, Grouping, History, Log, Named, Options, Plan, Proof, Refused, Report,
-    Status, Step, StepError, StepReport, adopt,
+    Direction, Error, Goal, Grouping, History, Log, Options, Plan, Proof, Refused, Report, Status,
+    Step, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, jittered},
-    plan::{disagreements, out_of_order, pending, plan},
+    plan::plan,
     proof::Proving,
     session::Session,
     stepwise, transaction,
@@ -177,12 +178,7 @@ impl<'a> Engine<'a> {
         let mut reports: Vec<StepReport> = Vec::with_capacity(plan.steps.len());
         let kept = |reports: &[StepReport], mut error: StepError| {
             error.kept = reports.iter().map(|report| report.version.clone()).collect();
-            tracing::error!(
-                target: crate::LOG_TARGET,
-                version = %error.version, name = error.name, outcome = "failed",
-                "migration {} {} failed", error.version, error.name
-            );
-            Error::from(Box::new(error))
+            failed(error)
         };
         for steps in plan.transactions(grouping) {
             let done = match steps {
@@ -219,19 +215,23 @@ impl<'a> Engine<'a> {
                     if failure.is_lock_timeout() && retries < self.options.lock_retries =>
                 {
                     retries += 1;
-                    tracing::warn!(
-                        target: crate::LOCK_LOG_TARGET,
-                        version = %steps[0].migration.version, retries,
-                        "migration {} waited for a lock held by {}: try {retries} of {}",
-                        steps[0].migration.version,
-                        blockers.as_deref().unwrap_or("an unknown process"),
-                        self.options.lock_retries,
-                    );
-                    tokio::time::sleep(jittered(Duration::from_millis(200) * retries)).await;
+                    self.give_way(&steps[0].migration.version, retries, blockers.as_deref()).await;
                 }
                 Err(failure) => return Err(failure.rolled_back(steps, blockers)),
             }
         }
+    }
+
+    /// Lets those who hold a lock finish, before try `retries` of `version`.
+    async fn give_way(&self, version: &Version, retries: u32, blockers: Option<&str>) {
+        tracing::warn!(
+            target: crate::LOCK_LOG_TARGET,
+            %version, retries,
+            "migration {version} waited for a lock held by {}: try {retries} of {}",
+            blockers.unwrap_or("an unknown process"),
+            self.options.lock_retries,
+        );
+        tokio::time::sleep(jittered(Duration::from_millis(200) * retries)).await;
     }
 
     /// Recognises a database without a history, makes it fit a version and stamps that.
@@ -253,18 +253,7 @@ impl<'a> Engine<'a> {
     }
 
     fn judge(&self, history: &History) -> Status {
-        let open: Vec<_> = pending(self.catalog, history).collect();
-        let mut problems = disagreements(self.catalog, history, crate::Policy::default());
-        problems.extend(out_of_order(history, &open));
-        Status {
-            set: self.catalog.set().to_owned(),
-            dialect: self.catalog.dialect(),
-            head: self.catalog.head().map(|head| head.version.clone()),
-            applied_head: history.head().cloned(),
-            applied: history.applied.len(),
-            pending: open.into_iter().map(Named::from).collect(),
-            problems,
-        }
+        Status::of(self.catalog, history)
     }
 
     fn report(
@@ -287,7 +276,7 @@ impl<'a> Engine<'a> {
         let conn = self.connect(access).await?;
         checkpoint();
         let mut session = Session::new(conn, self.catalog).await?;
-        session.proving = self.proving;
+        session.prove_with(self.proving);
         Ok(session)
     }
 
@@ -309,6 +298,15 @@ impl<'a> Engine<'a> {
             ..ConnectOptions::default()
         }
     }
+}
+
+fn failed(error: StepError) -> Error {
+    tracing::error!(
+        target: crate::LOG_TARGET,
+        version = %error.version, name = error.name, outcome = "failed",
+        "migration {} {} failed", error.version, error.name
+    );
+    Error::from(Box::new(error))
 }
 
 fn announce(report: &StepReport) {

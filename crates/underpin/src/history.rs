@@ -14,7 +14,7 @@ use underpin_catalog::{Catalog, Checksum, Dialect, Version};
 use underpin_db::Conn;
 
 use crate::{
-    Direction, Error, Refusal,
+    Direction, Error, Plan, Refusal,
     error::Doing,
     sql::{identifier, json, literal},
 };
@@ -43,6 +43,26 @@ impl History {
     #[must_use]
     pub fn head(&self) -> Option<&Version> {
         self.applied.last_key_value().map(|(version, _)| version)
+    }
+
+    /// What the lines of [`Tables::lines`] say of `catalog`'s set.
+    pub(crate) fn parse(lines: Vec<String>, catalog: &Catalog) -> Result<Self, Error> {
+        let rows = rows::Rows::parse(lines).ok_or_else(|| {
+            Error::History(format!("`{HISTORY_TABLE}` holds a row of another kind"))
+        })?;
+        rows::interpret(rows, catalog)
+    }
+
+    /// What it will be when `plan` is done.
+    pub(crate) fn after(&self, plan: &Plan<'_>) -> Self {
+        let mut after = self.clone();
+        for step in &plan.steps {
+            match step.direction {
+                Direction::Up => after.applied.insert(step.migration.version.clone(), None),
+                Direction::Down => after.applied.remove(&step.migration.version),
+            };
+        }
+        after
     }
 
     /// Whether no migration of any set was applied: the database may be empty, or one that
@@ -152,7 +172,13 @@ impl Tables {
     /// Looks which tables there are; the first of the two reads of a run with nothing to do.
     pub(crate) async fn find(conn: &mut Conn) -> Result<Self, Error> {
         let dialect = conn.dialect();
-        let query = match dialect {
+        let found = conn.text(&Self::query(dialect)).await.doing("look for the history")?;
+        Self::parse(dialect, found.as_deref())
+    }
+
+    /// The query that looks which tables there are, for [`Tables::parse`].
+    pub(crate) fn query(dialect: Dialect) -> String {
+        match dialect {
             Dialect::Sqlite => format!(
                 "SELECT json_object('schema', NULL, 'tables', json((SELECT json_group_array(name) \
                  FROM sqlite_schema WHERE type = 'table' AND name IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}'))))"
@@ -163,17 +189,28 @@ impl Tables {
                  relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema()) \
                  AND relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}')))"
             ),
-        };
-        let found: Found = json(conn, "look for the history", &query).await?;
+        }
+    }
+
+    /// What the answer to [`Tables::query`] says.
+    pub(crate) fn parse(dialect: Dialect, found: Option<&str>) -> Result<Self, Error> {
+        let found: Found = serde_json::from_str(found.unwrap_or("null"))
+            .map_err(|error| Error::History(error.to_string()))?;
         if dialect == Dialect::Postgres && found.schema.is_none() {
             return Err(Error::NoSchema);
         }
+        let has = |table: &str| found.tables.iter().any(|name| name == table);
         Ok(Self {
             dialect,
+            diesel: has(DIESEL_TABLE),
+            own: has(HISTORY_TABLE),
             schema: found.schema,
-            diesel: found.tables.iter().any(|name| name == DIESEL_TABLE),
-            own: found.tables.iter().any(|name| name == HISTORY_TABLE),
         })
+    }
+
+    /// PostgreSQL: those of `schema`, of which the caller knows which there are.
+    pub(crate) fn of_schema(schema: &str, diesel: bool, own: bool) -> Self {
+        Self { dialect: Dialect::Postgres, schema: Some(schema.to_owned()), diesel, own }
     }
 
     /// PostgreSQL: the schema that is migrated.
@@ -190,10 +227,20 @@ impl Tables {
     }
 
     /// Reads what is applied of `catalog`'s set; the second read.
-    ///
-    /// Both tables come as plain lines, because a run with nothing to do is mostly this, and JSON
-    /// takes the database several times as long.
     pub(crate) async fn read(&self, conn: &mut Conn, catalog: &Catalog) -> Result<History, Error> {
+        match self.lines() {
+            Some(query) => {
+                History::parse(conn.texts(&query).await.doing("read the history")?, catalog)
+            }
+            None => Ok(History::default()),
+        }
+    }
+
+    /// The query that gives both tables, for [`History::parse`]. `None` when there is none of them.
+    ///
+    /// They come as plain lines, because a run with nothing to do is mostly this, and JSON takes the
+    /// database several times as long.
+    pub(crate) fn lines(&self) -> Option<String> {
         let applied = self
             .diesel
             .then(|| format!("SELECT CAST(version AS TEXT) FROM {}", self.qualified(DIESEL_TABLE)));
@@ -215,14 +262,7 @@ impl Tables {
             format!("SELECT {line} FROM {}", self.qualified(HISTORY_TABLE))
         });
         let parts: Vec<_> = applied.into_iter().chain(ours).collect();
-        if parts.is_empty() {
-            return Ok(History::default());
-        }
-        let lines = conn.texts(&parts.join(" UNION ALL ")).await.doing("read the history")?;
-        let rows = rows::Rows::parse(lines).ok_or_else(|| {
-            Error::History(format!("`{HISTORY_TABLE}` holds a row of another kind"))
-        })?;
-        rows::interpret(rows, catalog)
+        (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
     }
 
     /// Every row of our table, oldest first.

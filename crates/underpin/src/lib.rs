@@ -45,7 +45,7 @@ pub use crate::{
     mark::Marks,
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},
-    probe::schemas_like,
+    probe::{probe_schemas, schemas_like},
     proof::Proof,
     report::{Adopted, Named, Report, Status, StepReport},
     schema::{Column, Difference, DifferenceKind, Schema, Table},

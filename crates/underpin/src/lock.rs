@@ -45,8 +45,8 @@ pub(crate) struct PostgresLock {
 }
 
 /// The first and the longest pause between two tries.
-const PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const PAUSE: Duration = Duration::from_millis(25);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Lock {
     /// Waits at most `wait` for the lock of this database, on PostgreSQL of `schema` in it.
@@ -66,10 +66,7 @@ impl Lock {
                 // It idles for as long as a migration takes.
                 let idle = setting("idle_session_timeout", "0");
                 conn.text(&idle).await.doing("take the migration lock")?;
-                // Sets share the history tables, so they share the lock.
-                let name = literal(&format!("underpin:{schema}"));
-                let key = format!("hashtextextended(current_database() || {name}, 0)");
-                Candidate::Postgres(PostgresLock { conn, key, worker: None })
+                Candidate::Postgres(PostgresLock { conn, key: key(schema), worker: None })
             }
         };
         let start = Instant::now();
@@ -146,27 +143,14 @@ impl Candidate {
     }
 
     async fn holder(&mut self) -> String {
-        let holder = match self {
-            Self::Sqlite(database) => file::holder(database),
-            Self::Postgres(lock) => lock.holder().await,
-        };
-        holder.unwrap_or_else(|| "an unknown process".to_owned())
+        match self {
+            Self::Sqlite(database) => file::holder(database).unwrap_or_else(|| UNKNOWN.to_owned()),
+            Self::Postgres(lock) => holder(&mut lock.conn, &lock.key).await,
+        }
     }
 }
 
 impl PostgresLock {
-    async fn holder(&mut self) -> Option<String> {
-        let query = format!(
-            "SELECT 'process ' || a.pid || ' (' || a.application_name || ', user ' || a.usename \
-             || ', from ' || coalesce(host(a.client_addr), 'this machine') || ', since ' || \
-             date_trunc('second', a.backend_start) || ')' FROM pg_locks l JOIN pg_stat_activity a \
-             USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND \
-             (l.classid::bigint << 32 | l.objid::bigint) = {}",
-            self.key
-        );
-        self.conn.text(&query).await.ok().flatten()
-    }
-
     async fn is_held(&mut self) -> Result<bool, Error> {
         let query = format!(
             "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
@@ -220,6 +204,27 @@ impl PostgresLock {
         self.conn.text(&query).await.ok().flatten()
     }
 }
+
+/// PostgreSQL: SQL that gives the key of the lock of `schema`. Sets share the history tables, so
+/// they share the lock.
+pub(crate) fn key(schema: &str) -> String {
+    let name = literal(&format!("underpin:{schema}"));
+    format!("hashtextextended(current_database() || {name}, 0)")
+}
+
+/// PostgreSQL: who has the lock with this key, for people.
+pub(crate) async fn holder(conn: &mut Conn, key: &str) -> String {
+    let query = format!(
+        "SELECT 'process ' || a.pid || ' (' || a.application_name || ', user ' || a.usename \
+         || ', from ' || coalesce(host(a.client_addr), 'this machine') || ', since ' || \
+         date_trunc('second', a.backend_start) || ')' FROM pg_locks l JOIN pg_stat_activity a \
+         USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND \
+         (l.classid::bigint << 32 | l.objid::bigint) = {key}"
+    );
+    conn.text(&query).await.ok().flatten().unwrap_or_else(|| UNKNOWN.to_owned())
+}
+
+const UNKNOWN: &str = "an unknown process";
 
 /// A statement that sets `name` for the session, where the server's version knows it.
 pub(crate) fn setting(name: &str, value: &str) -> String {

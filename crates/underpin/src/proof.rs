@@ -70,7 +70,7 @@ pub(crate) struct Before {
 impl Session<'_> {
     /// Counts what `steps` must not change, inside their transaction.
     pub(crate) async fn before_proof(&mut self, steps: &[Step<'_>]) -> Result<Before, DbError> {
-        let counts = self.proving.is_some_and(|proving| proving.rows)
+        let counts = self.counts_rows()
             // Nobody knows what code changes.
             && steps.iter().all(|step| step.code.is_none());
         let mut rows = if counts { rows(&mut self.conn).await? } else { BTreeMap::new() };

@@ -1,9 +1,12 @@
 //! What a run did, and how a database stands.
 
 use serde::Serialize;
-use underpin_catalog::{Dialect, Migration, Version};
+use underpin_catalog::{Catalog, Dialect, Migration, Version};
 
-use crate::{Direction, Refusal};
+use crate::{
+    Direction, History, Policy, Refusal,
+    plan::{disagreements, out_of_order, pending},
+};
 
 /// What a run did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,6 +88,22 @@ impl From<&Migration> for Named {
 }
 
 impl Status {
+    /// What a database with this history is to `catalog`.
+    pub(crate) fn of(catalog: &Catalog, history: &History) -> Self {
+        let open: Vec<_> = pending(catalog, history).collect();
+        let mut problems = disagreements(catalog, history, Policy::default());
+        problems.extend(out_of_order(history, &open));
+        Self {
+            set: catalog.set().to_owned(),
+            dialect: catalog.dialect(),
+            head: catalog.head().map(|head| head.version.clone()),
+            applied_head: history.head().cloned(),
+            applied: history.applied.len(),
+            pending: open.into_iter().map(Named::from).collect(),
+            problems,
+        }
+    }
+
     /// Nothing is pending and nothing is contradictory.
     #[must_use]
     pub fn is_current(&self) -> bool {

@@ -1,6 +1,9 @@
 //! One connection at work: where its history is, and the SQL around a script.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    ops::{Deref, DerefMut},
+};
 
 use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
 use underpin_db::Conn;
@@ -12,12 +15,58 @@ use crate::{
 
 /// One connection at work on one catalog.
 pub(crate) struct Session<'a> {
-    pub(crate) conn: Conn,
+    pub(crate) conn: Held<'a>,
     pub(crate) catalog: &'a Catalog,
     pub(crate) tables: Tables,
     /// What is proven before a transaction is committed.
     pub(crate) proving: Option<Proving<'a>>,
+    pub(crate) frame: Frame,
     identity: Identity,
+}
+
+/// A connection that ends with the session, or one that somebody lends for it.
+pub(crate) enum Held<'a> {
+    Own(Conn),
+    Lent(&'a mut Conn),
+}
+
+impl Deref for Held<'_> {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        match self {
+            Self::Own(conn) => conn,
+            Self::Lent(conn) => conn,
+        }
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Conn {
+        match self {
+            Self::Own(conn) => conn,
+            Self::Lent(conn) => conn,
+        }
+    }
+}
+
+/// PostgreSQL: what stands around the scripts of a transaction.
+pub(crate) struct Frame {
+    /// Nothing when the transaction is open already.
+    pub(crate) begin: Vec<String>,
+    /// Comes after each script, which may have set another path for the rest of the session.
+    pub(crate) path: String,
+    pub(crate) end: Vec<String>,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self {
+            begin: vec!["BEGIN".to_owned()],
+            path: "RESET search_path".to_owned(),
+            end: vec!["COMMIT".to_owned()],
+        }
+    }
 }
 
 /// What a row of the history is about.
@@ -49,7 +98,26 @@ impl<'a> Entry<'a> {
 impl<'a> Session<'a> {
     pub(crate) async fn new(mut conn: Conn, catalog: &'a Catalog) -> Result<Self, Error> {
         let tables = Tables::find(&mut conn).await?;
-        Ok(Self { conn, catalog, tables, proving: None, identity: Identity::of_this_process() })
+        Ok(Self::on(Held::Own(conn), catalog, tables, Frame::default()))
+    }
+
+    pub(crate) fn on(conn: Held<'a>, catalog: &'a Catalog, tables: Tables, frame: Frame) -> Self {
+        let identity = Identity::of_this_process();
+        Self { conn, catalog, tables, proving: None, frame, identity }
+    }
+
+    /// Has what is to be proven proven.
+    pub(crate) fn prove_with(&mut self, proving: Option<Proving<'a>>) {
+        self.proving = proving;
+        if self.counts_rows() {
+            // Rows that others write meanwhile do not count.
+            self.frame.begin = vec!["BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned()];
+        }
+    }
+
+    /// Whether rows are counted before and after the scripts.
+    pub(crate) fn counts_rows(&self) -> bool {
+        self.proving.is_some_and(|proving| proving.rows)
     }
 
     pub(crate) async fn history(&mut self) -> Result<History, Error> {

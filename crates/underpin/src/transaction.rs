@@ -1,5 +1,7 @@
 //! Runs the steps of one transaction: scripts and history together, or not at all.
 
+mod postgres;
+
 use std::time::Instant;
 
 use underpin_catalog::{Dialect, statement};
@@ -9,7 +11,6 @@ use crate::{
     Left, Place, Step, StepCause, StepError, StepReport,
     checkpoint::checkpoint,
     code,
-    proof::Before,
     rebuild::{Guard, References},
     session::Session,
 };
@@ -61,7 +62,7 @@ pub(crate) async fn run(
 ) -> Result<Vec<StepReport>, Failure> {
     match session.conn.dialect() {
         Dialect::Sqlite => sqlite(session, steps).await,
-        Dialect::Postgres => postgres(session, steps).await,
+        Dialect::Postgres => postgres::run(session, steps).await,
     }
 }
 
@@ -161,142 +162,6 @@ async fn sqlite_step(
     session.conn.batch(&after).await.map_err(database)?;
     checkpoint();
     Ok(report(step, elapsed, notes))
-}
-
-/// A migration travels in one message, transaction and history included, unless its code or its
-/// notes come in between.
-async fn postgres(
-    session: &mut Session<'_>,
-    steps: &[Step<'_>],
-) -> Result<Vec<StepReport>, Failure> {
-    let mut result = postgres_transaction(session, steps).await;
-    if let Err(failure) = &mut result {
-        session.roll_back().await;
-        let silent = failure.cause.database().is_some_and(|error| error.sqlstate.is_none());
-        failure.lost = silent && session.conn.is_closed();
-    }
-    result
-}
-
-async fn postgres_transaction(
-    session: &mut Session<'_>,
-    steps: &[Step<'_>],
-) -> Result<Vec<StepReport>, Failure> {
-    let mut before = Before::default();
-    let mut reports = Vec::with_capacity(steps.len());
-    for (index, step) in steps.iter().enumerate() {
-        let start = Instant::now();
-        let mut message = Message::default();
-        if index == 0 {
-            // Rows that others write meanwhile do not count.
-            let rows = session.proving.is_some_and(|proving| proving.rows);
-            message.push(if rows { "BEGIN ISOLATION LEVEL REPEATABLE READ" } else { "BEGIN" });
-            session.tables.create().iter().for_each(|statement| message.push(statement));
-            if rows {
-                message.send(session, index, step).await?;
-                before =
-                    session.before_proof(steps).await.map_err(|error| Failure::new(0, error))?;
-                message = Message::default();
-            }
-        }
-        message.push(&session.before(step));
-        message.push_script(step);
-        let mut notes = Vec::new();
-        let mut elapsed = POSTGRES_MILLIS.to_owned();
-        if step.code.is_some() || step.notes_query().is_some() {
-            message.send(session, index, step).await?;
-            if let Some(code) = step.code {
-                let run = code::run(&mut session.conn, code);
-                run.await.map_err(|cause| Failure::new(index, cause))?;
-            }
-            notes = session.notes(step).await.map_err(|error| Failure::new(index, error))?;
-            elapsed = millis(start).to_string();
-            message = Message::default();
-        }
-        message.push(&session.after(step, elapsed));
-        if index + 1 == steps.len() {
-            if session.proving.is_some() {
-                message.send(session, index, step).await?;
-                let proven = session.prove(steps, &before).await;
-                proven.map_err(|cause| Failure::new(index, cause))?;
-                message = Message::default();
-            }
-            message.push("COMMIT");
-        }
-        // A script may have set another path for the rest of the session.
-        message.push("RESET search_path");
-        message.send(session, index, step).await?;
-        reports.push(report(step, millis(start), notes));
-    }
-    Ok(reports)
-}
-
-/// Milliseconds since the message arrived, as the server sees it.
-const POSTGRES_MILLIS: &str =
-    "(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::bigint";
-
-/// Statements that travel together, and where the script is among them.
-#[derive(Default)]
-struct Message {
-    text: String,
-    statements: usize,
-    script: Option<Script>,
-}
-
-struct Script {
-    /// Characters of the message before the script.
-    chars: usize,
-    /// Statements of the message before the script.
-    statements: usize,
-}
-
-impl Message {
-    fn push(&mut self, statement: &str) {
-        self.text.push_str(statement);
-        self.text.push_str(";\n");
-        self.statements += 1;
-    }
-
-    fn push_script(&mut self, step: &Step<'_>) {
-        let chars = self.text.chars().count();
-        self.script = Some(Script { chars, statements: self.statements });
-        self.text.push_str(step.script.trim_start_matches('\u{feff}'));
-        self.text.push_str("\n;\n");
-        self.statements += statements(step).len();
-    }
-
-    async fn send(
-        &self,
-        session: &mut Session<'_>,
-        index: usize,
-        step: &Step<'_>,
-    ) -> Result<(), Failure> {
-        checkpoint();
-        let result = session.conn.batch(&self.text).await;
-        checkpoint();
-        result.map_err(|error| Failure {
-            place: self.place(step, &error),
-            ..Failure::new(index, error)
-        })
-    }
-
-    /// Finds the statement that failed: by the position in the text where the server gives one
-    /// (it does for what it could not understand), else by how many statements it had done.
-    fn place(&self, step: &Step<'_>, error: &DbError) -> Option<Place> {
-        let script = self.script.as_ref()?;
-        let statements = statements(step);
-        let number = match error.position {
-            Some(position) => {
-                let chars = position.checked_sub(script.chars + 1)?;
-                let text = step.script.trim_start_matches('\u{feff}');
-                let mark = step.script.len() - text.len();
-                let offset = mark + text.char_indices().nth(chars)?.0;
-                statements.iter().rposition(|statement| statement.offset <= offset)?
-            }
-            None => error.completed?.checked_sub(script.statements)?,
-        };
-        statements.get(number).map(|statement| place(number, statement))
-    }
 }
 
 /// The statements of a script that the planner has split before.

@@ -1,15 +1,40 @@
 //! One target of a run: begun in the journal, worked on, ended in the journal.
 
-use std::{path::PathBuf, sync::atomic::Ordering, time::Instant};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
-use underpin::{Adopted, Error, Report, exit};
+use underpin::{Access, Adopted, Conn, Engine, Error, Report, exit};
+use underpin_db::DatabaseUrl;
 
 use super::{Done, Running, State, Task};
 use crate::{FleetError, Place, checkpoint};
 
 /// What a worker keeps from one target to the next.
 #[derive(Default)]
-pub(super) struct Worker {}
+pub(super) struct Worker {
+    /// A connection to the database that holds the schemas.
+    lent: Option<(Arc<DatabaseUrl>, Conn)>,
+}
+
+impl Worker {
+    /// A connection to `database`: the one of the last target, as long as it is good.
+    async fn conn(
+        &mut self,
+        engine: &Engine<'_>,
+        database: &Arc<DatabaseUrl>,
+    ) -> Result<&mut Conn, Error> {
+        let lent =
+            self.lent.take().filter(|(url, conn)| Arc::ptr_eq(url, database) && !conn.is_closed());
+        let lent = match lent {
+            Some(lent) => lent,
+            None => (Arc::clone(database), engine.connect(Access::ReadWrite).await?),
+        };
+        Ok(&mut self.lent.insert(lent).1)
+    }
+}
 
 /// What came of a target that is where it should be.
 struct Reached {
@@ -54,7 +79,17 @@ impl Running<'_> {
         Ok(())
     }
 
-    async fn reach(&self, _worker: &mut Worker, task: &Task<'_>) -> Result<Reached, Error> {
+    async fn reach(&self, worker: &mut Worker, task: &Task<'_>) -> Result<Reached, Error> {
+        if let (Some(database), Some(schema), Some(goal)) =
+            (task.target.database(), task.target.schema(), task.goal.goal())
+        {
+            let mut engine = self.fleet.engine(database)?;
+            if let Some(proof) = &self.proof {
+                engine = engine.proving(proof, self.is_canary(task.wave));
+            }
+            let conn = worker.conn(&engine, database).await?;
+            return Ok(engine.migrate_in(conn, schema, &goal).await?.into());
+        }
         let url = task.target.url();
         let mut engine = self.fleet.engine(&url)?;
         if let Some(proof) = &self.proof {

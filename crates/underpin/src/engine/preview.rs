@@ -39,19 +39,12 @@ impl Engine<'_> {
         grouping: Grouping,
         history: &History,
     ) -> Report {
-        let mut after = history.clone();
-        for step in &plan.steps {
-            match step.direction {
-                Direction::Up => after.applied.insert(step.migration.version.clone(), None),
-                Direction::Down => after.applied.remove(&step.migration.version),
-            };
-        }
         let step = |step: &Step<'_>| StepReport {
             elapsed_ms: None,
             ..transaction::report(step, 0, Vec::new())
         };
         let single = grouping == Grouping::Single && plan.fits_one_transaction();
-        self.report(adopted, plan.steps.iter().map(step).collect(), single, &after)
+        self.report(adopted, plan.steps.iter().map(step).collect(), single, &history.after(plan))
     }
 
     /// What [`Engine::adopt`] would do. Changes nothing.

@@ -47,7 +47,7 @@ impl Engine<'_> {
     /// looked at with [`Engine::dry_run`].
     pub fn dry_run_of(&self, standing: &Standing, goal: &Goal) -> Result<Report, Error> {
         let plan = self.plan(&standing.history, goal)?;
-        let empty = !standing.has_tables;
+        let empty = standing.history.is_fresh() && !standing.has_tables;
         let grouping = if empty { Grouping::Single } else { self.options.grouping };
         Ok(self.announce(&plan, None, grouping, &standing.history))
     }

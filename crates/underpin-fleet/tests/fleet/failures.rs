@@ -1,0 +1,156 @@
+//! Targets that cannot be worked on, in the middle of many that can.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use rstest::rstest;
+use underpin::Goal;
+use underpin_fleet::{Action, Limit, RunOptions, Stop};
+use underpin_testkit::{Dialect, block_on};
+
+use crate::{HEAD, Home, fleet, reason, states, tables, whatever};
+
+/// A fleet of 200 at version 1, of which some are ill.
+fn ill(dialect: Dialect) -> Home {
+    let home = Home::at_head(&tables(dialect, 1), 200);
+    // One fails in the middle of the script, one is of a newer program, one is of somebody else.
+    home.batch(50, "CREATE TABLE t2 (id INTEGER)");
+    home.batch(100, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
+    home.batch(
+        101,
+        "DROP TABLE t1; DROP TABLE __diesel_schema_migrations; DROP TABLE underpin_history; \
+         CREATE TABLE foreigner (name TEXT); INSERT INTO foreigner VALUES ('mine')",
+    );
+    home
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_others_come_to_head(#[case] dialect: Dialect) {
+    let home = ill(dialect);
+    let catalog = tables(dialect, 2);
+    if dialect == Dialect::Sqlite {
+        fs::write(home.file("project_150"), "this is no database, whatever its name says").unwrap();
+        fs::set_permissions(home.file("project_151"), fs::Permissions::from_mode(0o444)).unwrap();
+        let mut bytes = fs::read(home.file("project_152")).unwrap();
+        bytes[100..].fill(0x55);
+        fs::write(home.file("project_152"), bytes).unwrap();
+        fs::remove_file(home.file("project_153")).unwrap();
+        fs::create_dir(home.file("project_153")).unwrap();
+    } else {
+        home.batch(150, "DROP TABLE underpin_history; CREATE TABLE underpin_history (id INTEGER)");
+    }
+    let url = home.url(160);
+    let locked = dialect == Dialect::Postgres;
+    let lock = (dialect == Dialect::Sqlite)
+        .then(|| underpin::RunLock::take(&home.file("project_160")).unwrap());
+
+    let report = block_on(async || {
+        let mut other = url.connect(&underpin_db::ConnectOptions::default()).await.unwrap();
+        if locked {
+            let key = "hashtextextended(current_database() || 'underpin:project_160', 0)";
+            other.text(&format!("SELECT pg_advisory_lock({key})::text")).await.unwrap();
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| home.run(&fleet(&catalog), &HEAD, &whatever())).join().unwrap()
+        })
+    });
+    drop(lock);
+
+    assert_eq!(report.run.outcome.as_str(), "failed");
+    let told = |id: &str, text: &str| {
+        let reason = reason(&report, id);
+        assert!(reason.contains(text), "{id}: {reason}");
+    };
+    told("50", "`CREATE TABLE t2");
+    told("100", "is applied but unknown");
+    told("101", "fits no version of set `test`");
+    told("160", "waited 0 s for the migration lock, held by process");
+    let failed = if dialect == Dialect::Sqlite {
+        told("150", "is not an SQLite database");
+        told("151", "is read-only");
+        told("152", "malformed");
+        told("153", "is a directory");
+        8
+    } else {
+        told("150", "cannot read the history");
+        5
+    };
+    assert_eq!((report.counts.failed, report.counts.done), (failed, 200 - failed));
+    assert_eq!(home.texts(101, "SELECT name FROM foreigner"), ["mine"]);
+    assert_eq!(home.applied(50), ["0001"]);
+    assert!((102..150).all(|number| home.applied(number) == ["0001", "0002"]));
+
+    // What was only in the way once is done with the next try, and nothing else is tried.
+    let journal = home.journal();
+    fleet(&catalog).retry_failed(&home.found(), &journal, &(), &Stop::default()).unwrap();
+    let report = journal.report(None).unwrap();
+    assert_eq!((report.counts.targets(), report.counts.done), (failed, 1));
+    assert_eq!(states(&report)["160"], ("done", Some("0002".to_owned())));
+}
+
+/// Without `--continue-on-error` what is ill is seen before anything is touched.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn nothing_is_touched_when_a_target_cannot_be_read(#[case] dialect: Dialect) {
+    let home = Home::at_head(&tables(dialect, 1), 5);
+    home.newer(3);
+    let catalog = tables(dialect, 2);
+
+    let report = home.run(&fleet(&catalog), &HEAD, &RunOptions::default());
+
+    assert_eq!(report.run.outcome.as_str(), "stopped");
+    assert_eq!((report.counts.failed, report.counts.waiting), (1, 4));
+    // Whoever goes on has seen it.
+    let report = home.resume(&fleet(&catalog));
+    assert_eq!((report.run.outcome.as_str(), report.counts.done), ("failed", 4));
+}
+
+#[rstest]
+#[case::sqlite_two(Dialect::Sqlite, Limit::Failures(2), 3)]
+#[case::postgres_two(Dialect::Postgres, Limit::Failures(2), 3)]
+#[case::sqlite_ten_percent(Dialect::Sqlite, Limit::Percent(10), 5)]
+#[case::postgres_ten_percent(Dialect::Postgres, Limit::Percent(10), 5)]
+fn a_run_takes_so_many_failures(
+    #[case] dialect: Dialect,
+    #[case] limit: Limit,
+    #[case] failures: i64,
+) {
+    let home = Home::at_head(&tables(dialect, 1), 40);
+    for number in 1..=40 {
+        home.batch(number, "CREATE TABLE t2 (id INTEGER)");
+    }
+    let catalog = tables(dialect, 2);
+    let fleet = underpin_fleet::Fleet { jobs: 1, ..fleet(&catalog) };
+
+    let report = home.run(&fleet, &HEAD, &RunOptions { limit, ..RunOptions::default() });
+
+    assert_eq!(report.run.outcome.as_str(), "stopped");
+    assert_eq!((report.counts.failed, report.counts.waiting), (failures, 40 - failures));
+}
+
+/// The migrations of a target share a transaction, unless one of them runs outside any.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_version_of_a_failed_target_is_where_it_came_to(#[case] dialect: Dialect) {
+    let home = Home::at_head(&tables(dialect, 1), 2);
+    home.batch(1, "CREATE TABLE t3 (id INTEGER)");
+    let whole = tables(dialect, 4);
+    let mut parted = whole.migrations().to_vec();
+    parted[3].metadata.run_in_transaction = false;
+    let catalog = crate::catalog(dialect, parted);
+    let unproven = RunOptions { verify: false, ..whatever() };
+
+    let report =
+        home.run(&fleet(&whole), &Action::Migrate(Goal::UpTo("0003".parse().unwrap())), &unproven);
+    assert_eq!(states(&report)["1"], ("failed", Some("0001".to_owned())));
+    assert_eq!(home.applied(1), ["0001"]);
+
+    let report = home.run(&fleet(&catalog), &Action::Migrate(Goal::Head), &unproven);
+
+    assert_eq!(states(&report)["1"], ("failed", Some("0002".to_owned())));
+    assert_eq!(home.applied(1), ["0001", "0002"]);
+    assert_eq!(states(&report)["2"], ("done", Some("0004".to_owned())));
+}

@@ -1,0 +1,285 @@
+//! Many schemas of one database in turn, on a connection that somebody lends.
+//!
+//! What a run usually needs two connections and a dozen round trips for, it does here in two: one
+//! message begins a transaction, takes the lock and reads the history, the other runs the scripts,
+//! records them and commits.
+
+use std::time::Instant;
+
+use serde::Deserialize;
+use underpin_catalog::Dialect;
+use underpin_db::Conn;
+
+use super::{Engine, announce, failed};
+use crate::{
+    Direction, Error, Goal, Grouping, History, Plan, Report, Step, StepError,
+    error::Doing,
+    history::{DIESEL_TABLE, HISTORY_TABLE, Tables},
+    lock::{self, LONGEST_PAUSE, PAUSE, jittered},
+    session::{Frame, Held, Session},
+    sql::{identifier, literal},
+    transaction,
+};
+
+const DOING: &str = "look for the history";
+
+/// How one transaction ended.
+enum Tried {
+    Done(Report),
+    /// Another runner is at work on the schema.
+    Locked,
+    /// A table was locked for longer than `lock_timeout`.
+    Waited(StepError),
+    /// It takes more than one transaction on one connection.
+    TakesMore,
+}
+
+/// What the first message finds out.
+struct Opened {
+    /// Whether nobody else is at work on the schema, nor can be before the transaction ends.
+    locked: bool,
+    tables: Tables,
+    history: History,
+    /// Whether nothing is in the schema but our own tables.
+    empty: bool,
+    before: Settings,
+}
+
+/// Settings of the session that a run changes.
+#[derive(Deserialize)]
+struct Settings {
+    search_path: String,
+    lock_timeout: String,
+    statement_timeout: String,
+}
+
+impl Engine<'_> {
+    /// [`Engine::migrate`] for `schema`, on a connection to the engine's database that somebody
+    /// lends. PostgreSQL alone has schemas.
+    ///
+    /// Where one transaction does, this takes two round trips, three with a proof, and the lock that
+    /// [`Engine::migrate`] takes. Where it does not (a schema to be recognised, a script outside a
+    /// transaction, [`Grouping::PerMigration`] and more than one migration, rows to be counted), it is
+    /// [`Engine::migrate`], with connections of its own.
+    ///
+    /// Afterwards no transaction is open, and `search_path`, `lock_timeout` and `statement_timeout`
+    /// are what they were before, whatever a script did to them. Who drops the future before it
+    /// ends must close the connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Engine::migrate`]; [`Error::NoSchema`] when there is no such schema.
+    pub async fn migrate_in(
+        &self,
+        conn: &mut Conn,
+        schema: &str,
+        goal: &Goal,
+    ) -> Result<Report, Error> {
+        if conn.dialect() != self.catalog.dialect() || conn.dialect() == Dialect::Sqlite {
+            return Err(Error::Dialect { catalog: self.catalog.dialect(), url: conn.dialect() });
+        }
+        let start = Instant::now();
+        let (mut pause, mut retries) = (PAUSE, 0);
+        loop {
+            match self.try_in(conn, schema, goal).await? {
+                Tried::Done(report) => return Ok(report),
+                Tried::Waited(error) if retries == self.options.lock_retries => {
+                    return Err(failed(error));
+                }
+                Tried::Waited(error) => {
+                    retries += 1;
+                    self.give_way(&error.version, retries, None).await;
+                }
+                Tried::Locked => {
+                    let waited = start.elapsed();
+                    let rest = self.options.lock_wait.saturating_sub(waited);
+                    if rest.is_zero() {
+                        let holder = lock::holder(conn, &lock::key(schema)).await;
+                        return Err(Error::Locked { holder, waited });
+                    }
+                    tokio::time::sleep(jittered(pause).min(rest)).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Tried::TakesMore => {
+                    let url = self.url.in_schema(schema);
+                    let engine = Engine { url: &url, ..self.clone() };
+                    return Box::pin(engine.migrate(goal)).await;
+                }
+            }
+        }
+    }
+
+    /// One transaction, which is ended whatever comes of it.
+    async fn try_in(&self, conn: &mut Conn, schema: &str, goal: &Goal) -> Result<Tried, Error> {
+        let opened = self.open_in(conn, schema).await;
+        let decided =
+            opened.and_then(|opened| Ok(self.decide(&opened, goal)?.map(|run| (run, opened))));
+        if !matches!(decided, Ok(Ok(_))) {
+            roll_back(conn).await;
+        }
+        let ((plan, grouping), opened) = match decided? {
+            Ok(run) => run,
+            Err(tried) => return Ok(tried),
+        };
+        let Opened { tables, history, before, .. } = opened;
+        let frame = Frame {
+            begin: Vec::new(),
+            path: local("search_path", &identifier(schema)),
+            end: before.restore().into_iter().chain(["COMMIT".to_owned()]).collect(),
+        };
+        let mut session = Session::on(Held::Lent(conn), self.catalog, tables, frame);
+        session.proving = self.proving;
+        match transaction::run(&mut session, &plan.steps).await {
+            Ok(steps) => {
+                let span = tracing::info_span!(target: crate::LOG_TARGET, "schema", schema);
+                span.in_scope(|| steps.iter().for_each(announce));
+                let single = grouping == Grouping::Single;
+                Ok(Tried::Done(self.report(None, steps, single, &history.after(&plan))))
+            }
+            Err(failure) => {
+                let waited = failure.is_lock_timeout();
+                let error = failure.rolled_back(&plan.steps, None);
+                if waited { Ok(Tried::Waited(error)) } else { Err(failed(error)) }
+            }
+        }
+    }
+
+    /// Begins the transaction and reads what there is to know, in one message.
+    async fn open_in(&self, conn: &mut Conn, schema: &str) -> Result<Opened, Error> {
+        const BEFORE: usize = 1;
+        let mut message = vec![
+            // The history must be read as it is when the lock is taken.
+            "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
+            "SELECT json_build_object('search_path', current_setting('search_path'), \
+             'lock_timeout', current_setting('lock_timeout'), \
+             'statement_timeout', current_setting('statement_timeout'))"
+                .to_owned(),
+            local("search_path", &identifier(schema)),
+            local("lock_timeout", &self.options.lock_timeout.as_millis().to_string()),
+            local(
+                "statement_timeout",
+                &self.options.statement_timeout.unwrap_or_default().as_millis().to_string(),
+            ),
+            // As the session's own connection: what a killed runner had sent is not committed.
+            "SELECT set_config('client_connection_check_interval', '1000', true) \
+             WHERE current_setting('server_version_num')::int >= 140000"
+                .to_owned(),
+        ];
+        let lock = message.len();
+        message.push(format!("SELECT pg_try_advisory_xact_lock({})::text", lock::key(schema)));
+        message.push(Tables::query(Dialect::Postgres));
+        message.push(empty(schema));
+        message.push(read(schema));
+        message.push("SELECT current_setting('underpin.history')".to_owned());
+        let wanted = [BEFORE, lock, lock + 1, lock + 2, lock + 4];
+        let answers = conn.answers(&message.join(";\n"), &wanted).await.doing(DOING)?;
+        let answer = |statement: usize| {
+            let found = answers.iter().find(|(number, _)| *number == statement);
+            found.and_then(|(_, text)| text.as_deref())
+        };
+        let tables = Tables::parse(Dialect::Postgres, answer(lock + 1))?;
+        let lines = answer(lock + 4).unwrap_or_default();
+        let lines = lines.split_terminator(LINE).map(str::to_owned).collect();
+        Ok(Opened {
+            locked: answer(lock) == Some("true"),
+            history: History::parse(lines, self.catalog)?,
+            tables,
+            empty: answer(lock + 2) == Some("true"),
+            before: serde_json::from_str(answer(BEFORE).unwrap_or_default())
+                .map_err(|error| Error::History(error.to_string()))?,
+        })
+    }
+
+    /// What to run in the transaction that is open, or why nothing.
+    fn decide(
+        &self,
+        opened: &Opened,
+        goal: &Goal,
+    ) -> Result<Result<(Plan<'_>, Grouping), Tried>, Error> {
+        let Opened { locked, history, empty, .. } = opened;
+        let plan = self.plan(history, goal)?;
+        if plan.steps.is_empty() {
+            let report = self.report(None, Vec::new(), false, history);
+            return Ok(Err(Tried::Done(report)));
+        }
+        let fresh = history.is_fresh() && goal.direction() == Direction::Up;
+        let grouping = if fresh { Grouping::Single } else { self.options.grouping };
+        let outside = |step: &Step<'_>| !step.migration.metadata.run_in_transaction;
+        // The transaction is open already, and its snapshot is no longer one.
+        let counts_rows = self.proving.is_some_and(|proving| proving.rows);
+        if (fresh && !empty)
+            || counts_rows
+            || plan.transactions(grouping).len() > 1
+            || plan.steps.iter().any(outside)
+        {
+            return Ok(Err(Tried::TakesMore));
+        }
+        if !locked {
+            return Ok(Err(Tried::Locked));
+        }
+        Ok(Ok((plan, grouping)))
+    }
+}
+
+impl Settings {
+    /// The statements that set them again for the session: what a script sets outlives its
+    /// transaction.
+    fn restore(&self) -> [String; 3] {
+        let set = |name: &str, value: &str| {
+            format!("SELECT set_config('{name}', {}, false)", literal(value))
+        };
+        [
+            set("search_path", &self.search_path),
+            set("lock_timeout", &self.lock_timeout),
+            set("statement_timeout", &self.statement_timeout),
+        ]
+    }
+}
+
+async fn roll_back(conn: &mut Conn) {
+    if let Err(error) = conn.batch("ROLLBACK").await {
+        tracing::debug!(%error, "nothing to roll back");
+    }
+}
+
+fn local(name: &str, value: &str) -> String {
+    format!("SET LOCAL {name} TO {value}")
+}
+
+/// A query that says whether nothing is in `schema` but the tables of the history. What it cannot
+/// tell, it says not to be empty.
+///
+/// Everything in a schema depends on it. The catalog of classes has no index by schema, and is as
+/// large as all schemas together.
+fn empty(schema: &str) -> String {
+    format!(
+        "SELECT (NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass \
+         AND d.refobjid = (SELECT oid FROM pg_namespace WHERE nspname = {}) AND NOT (d.classid = \
+         'pg_class'::regclass AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND \
+         c.relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq')))))::text",
+        literal(schema)
+    )
+}
+
+/// Parts the lines that [`read`] gives; no set has it in its name.
+const LINE: char = '\u{1e}';
+
+/// A statement that puts the lines of both tables, as far as they exist, into a setting of the
+/// transaction. A query could not name a table that may not exist.
+fn read(schema: &str) -> String {
+    let part = |table: &str, tables: Tables| {
+        format!(
+            "IF to_regclass({}) IS NOT NULL THEN PERFORM set_config('underpin.history', \
+             current_setting('underpin.history') || coalesce((SELECT string_agg(line || chr(30), '') \
+             FROM ({}) AS l (line)), ''), true); END IF;",
+            literal(&tables.qualified(table)),
+            tables.lines().unwrap_or_default(),
+        )
+    };
+    let body = format!(
+        "BEGIN PERFORM set_config('underpin.history', '', true); {} {} END",
+        part(DIESEL_TABLE, Tables::of_schema(schema, true, false)),
+        part(HISTORY_TABLE, Tables::of_schema(schema, false, true)),
+    );
+    format!("DO {}", literal(&body))
+}

@@ -1,0 +1,189 @@
+//! A transaction of PostgreSQL travels in one message, scripts and history included, unless the
+//! code or the notes of a migration come in between.
+
+use underpin_db::DbError;
+
+use super::{Failure, Place, place, report, statements};
+use crate::{Step, StepReport, checkpoint::checkpoint, code, proof::Before, session::Session};
+
+pub(super) async fn run(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    let mut result = transaction(session, steps).await;
+    if let Err(failure) = &mut result {
+        session.roll_back().await;
+        let silent = failure.cause.database().is_some_and(|error| error.sqlstate.is_none());
+        failure.lost = silent && session.conn.is_closed();
+    }
+    result
+}
+
+async fn transaction(
+    session: &mut Session<'_>,
+    steps: &[Step<'_>],
+) -> Result<Vec<StepReport>, Failure> {
+    let mut reports = Vec::with_capacity(steps.len());
+    let mut message = Message::default();
+    session.frame.begin.iter().for_each(|statement| message.push(statement));
+    session.tables.create().iter().for_each(|statement| message.push(statement));
+    let mut before = Before::default();
+    if session.counts_rows() {
+        message.send(session, &mut reports).await?;
+        message = Message::default();
+        before = session.before_proof(steps).await.map_err(|error| Failure::new(0, error))?;
+    }
+    for (index, step) in steps.iter().enumerate() {
+        message.begin(index, step);
+        message.push(NOTE_START);
+        message.push(&session.before(step));
+        message.push_script(step);
+        let mut notes = Vec::new();
+        if step.code.is_some() || step.notes_query().is_some() {
+            message.send(session, &mut reports).await?;
+            if let Some(code) = step.code {
+                let run = code::run(&mut session.conn, code);
+                run.await.map_err(|cause| Failure::new(index, cause))?;
+            }
+            notes = session.notes(step).await.map_err(|error| Failure::new(index, error))?;
+            message = Message::default();
+            message.begin(index, step);
+        }
+        reports.push(StepReport { elapsed_ms: None, ..report(step, 0, notes) });
+        message.push_record(&session.after(step, MILLIS.to_owned()));
+        message.push(&session.frame.path);
+    }
+    if session.proving.is_some() {
+        message.send(session, &mut reports).await?;
+        message = Message::default();
+        let proven = session.prove(steps, &before).await;
+        proven.map_err(|cause| Failure::new(steps.len() - 1, cause))?;
+    }
+    session.frame.end.iter().for_each(|statement| message.push(statement));
+    message.send(session, &mut reports).await?;
+    Ok(reports)
+}
+
+/// Keeps the time at which a step began, for as long as the transaction.
+const NOTE_START: &str =
+    "SELECT set_config('underpin.start', extract(epoch FROM clock_timestamp())::text, true)";
+
+/// Milliseconds since then, as the server sees it. NULL when the script reset all settings.
+const MILLIS: &str = "((extract(epoch FROM clock_timestamp())::float8 - \
+                      nullif(current_setting('underpin.start', true), '')::float8) * 1000)::bigint";
+
+/// Statements that travel together, and where the steps are among them.
+#[derive(Default)]
+struct Message<'s> {
+    text: String,
+    statements: usize,
+    parts: Vec<Part<'s>>,
+}
+
+/// What a message holds of a step.
+struct Part<'s> {
+    index: usize,
+    step: &'s Step<'s>,
+    /// Where it begins.
+    start: Mark,
+    /// Where its script begins, if the message has it.
+    script: Option<Mark>,
+    /// The number of the statement that records it, if the message has it.
+    record: Option<usize>,
+}
+
+/// What of a message comes before a place in it.
+#[derive(Clone, Copy)]
+struct Mark {
+    chars: usize,
+    statements: usize,
+}
+
+impl<'s> Message<'s> {
+    fn mark(&self) -> Mark {
+        Mark { chars: self.text.chars().count(), statements: self.statements }
+    }
+
+    /// What follows belongs to this step.
+    fn begin(&mut self, index: usize, step: &'s Step<'s>) {
+        let start = self.mark();
+        self.parts.push(Part { index, step, start, script: None, record: None });
+    }
+
+    fn push(&mut self, statement: &str) {
+        self.text.push_str(statement);
+        self.text.push_str(";\n");
+        self.statements += 1;
+    }
+
+    fn push_script(&mut self, step: &Step<'_>) {
+        let script = self.mark();
+        if let Some(part) = self.parts.last_mut() {
+            part.script = Some(script);
+        }
+        self.text.push_str(step.script.trim_start_matches('\u{feff}'));
+        self.text.push_str("\n;\n");
+        self.statements += statements(step).len();
+    }
+
+    /// The record tells how long the step took.
+    fn push_record(&mut self, statement: &str) {
+        let record = self.statements;
+        if let Some(part) = self.parts.last_mut() {
+            part.record = Some(record);
+        }
+        self.push(&format!("{statement} RETURNING duration_ms::text"));
+    }
+
+    /// Sends it, and fills in how long the recorded steps took.
+    async fn send(
+        &self,
+        session: &mut Session<'_>,
+        reports: &mut [StepReport],
+    ) -> Result<(), Failure> {
+        checkpoint();
+        let records: Vec<_> = self.parts.iter().filter_map(|part| part.record).collect();
+        let result = session.conn.answers(&self.text, &records).await;
+        checkpoint();
+        let answers = result.map_err(|error| self.failure(error))?;
+        for part in &self.parts {
+            let answer = answers.iter().find(|(statement, _)| Some(*statement) == part.record);
+            if let (Some(report), Some((_, millis))) = (reports.get_mut(part.index), answer) {
+                report.elapsed_ms = millis.as_deref().and_then(|millis| millis.parse().ok());
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the step and the statement that failed: by the position in the text where the server
+    /// gives one (it does for what it could not understand), else by how many statements were done.
+    fn failure(&self, error: DbError) -> Failure {
+        let is_before = |mark: Mark| match (error.position, error.completed) {
+            (Some(position), _) => mark.chars < position,
+            (None, Some(completed)) => mark.statements <= completed,
+            (None, None) => false,
+        };
+        let part = self.parts.iter().rfind(|part| is_before(part.start)).or(self.parts.first());
+        let place = part.and_then(|part| part.place(&error));
+        let index = part.map_or(0, |part| part.index);
+        Failure { place, ..Failure::new(index, error) }
+    }
+}
+
+impl Part<'_> {
+    fn place(&self, error: &DbError) -> Option<Place> {
+        let script = self.script?;
+        let statements = statements(self.step);
+        let number = match error.position {
+            Some(position) => {
+                let chars = position.checked_sub(script.chars + 1)?;
+                let text = self.step.script.trim_start_matches('\u{feff}');
+                let mark = self.step.script.len() - text.len();
+                let offset = mark + text.char_indices().nth(chars)?.0;
+                statements.iter().rposition(|statement| statement.offset <= offset)?
+            }
+            None => error.completed?.checked_sub(script.statements)?,
+        };
+        statements.get(number).map(|statement| place(number, statement))
+    }
+}
