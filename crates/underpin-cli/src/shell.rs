@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// `text` as one word of a command line.
 pub(crate) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@+,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
     }

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use underpin::{Engine, Error, Options};
-use underpin_db::{ConnectError, DatabaseUrl, Db, PoolOptions, with_causes};
+use underpin_db::{
+    Access, Conn, ConnectError, ConnectOptions, DatabaseUrl, Db, DbError, PoolOptions, SqliteConn,
+    with_causes,
+};
 use underpin_migrations::{CODE, registry};
-use underpin_models::registry::{ProjectState, RegistryRepository as _};
+use underpin_models::registry::{ProjectState, RegisteredProject, RegistryRepository as _};
 
-use crate::{ProjectError, Settings, targets::Targets};
+use crate::{ProjectError, Settings, files::Files};
 
 /// Projects that are read at a time.
 const PAGE: u16 = 1_000;
@@ -54,22 +57,49 @@ pub async fn ready_projects(
     data_dir: &Path,
 ) -> Result<Vec<ReadyProject>, RegistryError> {
     be_current(url).await?;
-    let pool = PoolOptions { size: 1, ..PoolOptions::default() };
-    let main = Db::connect(url, &pool).await.map_err(ProjectError::from)?;
-    let targets = Targets::new(url, &main, &Settings::new(data_dir.to_owned()));
+    let mut main = Main::open(url).await?;
+    let files = Files::new(&Settings::new(data_dir.to_owned()));
     let mut all = Vec::new();
     loop {
         let after = all.last().map_or(0, |last: &ReadyProject| last.id);
-        let page = main.registered_projects(vec![ProjectState::Ready], after, PAGE.into()).await;
-        let page = page.map_err(ProjectError::from)?;
+        let page = main.page(after).await.map_err(ProjectError::from)?;
         let last = page.len() < usize::from(PAGE);
-        all.extend(page.into_iter().map(|one| ReadyProject {
-            id: one.id,
-            url: targets.url(&one.target),
-            target: one.target,
+        all.extend(page.into_iter().map(|RegisteredProject { id, target, .. }| {
+            let url = match main {
+                Main::File(_) => files.url(&target),
+                Main::Server(_) => url.in_schema(&target),
+            };
+            ReadyProject { id, target, url }
         }));
         if last {
             return Ok(all);
+        }
+    }
+}
+
+/// The main database, for reading. The pools of a service would change the journal mode of a file.
+enum Main {
+    File(SqliteConn),
+    Server(Db),
+}
+
+impl Main {
+    async fn open(url: &DatabaseUrl) -> Result<Self, ProjectError> {
+        let read_only = ConnectOptions { access: Access::ReadOnly, ..ConnectOptions::default() };
+        match url.connect(&read_only).await? {
+            Conn::Sqlite(conn) => Ok(Self::File(SqliteConn::new(conn))),
+            Conn::Postgres(_) => {
+                let pool = PoolOptions { size: 1, ..PoolOptions::default() };
+                Ok(Self::Server(Db::connect(url, &pool).await?))
+            }
+        }
+    }
+
+    async fn page(&mut self, after: i32) -> Result<Vec<RegisteredProject>, DbError> {
+        let ready = vec![ProjectState::Ready];
+        match self {
+            Self::File(conn) => conn.registered_projects(ready, after, PAGE.into()).await,
+            Self::Server(db) => db.registered_projects(ready, after, PAGE.into()).await,
         }
     }
 }
