@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 enum Command {
     #[command(flatten)]
     Single(Single),
-    Fleet(fleet::Fleet),
+    Fleet(Box<fleet::Fleet>),
 }
 
 /// What is done to one database.

@@ -50,10 +50,9 @@ pub(crate) enum Set {
     Registry,
 }
 
-/// The policies that a single command may loosen.
+/// What a single command may allow.
 #[derive(Clone, Copy, Default, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(crate) struct PolicyArgs {
+pub(crate) struct AllowArgs {
     /// Apply pending migrations that are older than applied ones
     #[arg(long)]
     allow_out_of_order: bool,
@@ -63,19 +62,25 @@ pub(crate) struct PolicyArgs {
     /// Go on with a migration that was interrupted
     #[arg(long)]
     resume: bool,
+}
+
+/// [`AllowArgs`], and how the run is cut.
+#[derive(Clone, Copy, Default, clap::Args)]
+pub(crate) struct PolicyArgs {
+    #[command(flatten)]
+    allow: AllowArgs,
     /// One transaction for the whole run
     #[arg(long)]
     single_transaction: bool,
 }
 
-impl PolicyArgs {
+impl AllowArgs {
     /// The flags once more.
     pub(crate) fn again(self) -> impl Iterator<Item = String> {
         let all = [
             (self.allow_out_of_order, "--allow-out-of-order"),
             (self.allow_missing, "--allow-missing"),
             (self.resume, "--resume"),
-            (self.single_transaction, "--single-transaction"),
         ];
         all.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned())
     }
@@ -118,22 +123,20 @@ impl Context {
         url: &'a DatabaseUrl,
         policy: PolicyArgs,
     ) -> anyhow::Result<Engine<'a>> {
-        Ok(Engine::new(catalog, underpin_migrations::CODE, url, self.options(policy))?)
+        let grouping =
+            if policy.single_transaction { Grouping::Single } else { Grouping::PerMigration };
+        let options = Options { grouping, ..self.options(policy.allow) };
+        Ok(Engine::new(catalog, underpin_migrations::CODE, url, options)?)
     }
 
     /// How a database is migrated.
-    pub(crate) fn options(&self, policy: PolicyArgs) -> Options {
+    pub(crate) fn options(&self, allow: AllowArgs) -> Options {
         let limit = |millis: u64| (millis > 0).then(|| Duration::from_millis(millis));
         Options {
             policy: Policy {
-                allow_out_of_order: policy.allow_out_of_order,
-                allow_missing: policy.allow_missing,
-                resume: policy.resume,
-            },
-            grouping: if policy.single_transaction {
-                Grouping::Single
-            } else {
-                Grouping::PerMigration
+                allow_out_of_order: allow.allow_out_of_order,
+                allow_missing: allow.allow_missing,
+                resume: allow.resume,
             },
             lock_wait: Duration::from_secs(self.lock_wait),
             lock_timeout: Duration::from_millis(self.lock_timeout),

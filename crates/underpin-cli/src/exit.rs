@@ -33,9 +33,8 @@ fn code(error: &anyhow::Error) -> u8 {
     if usage {
         return exit::USAGE;
     }
-    match error.downcast_ref() {
-        Some(FleetError::Journal { .. }) | None => {}
-        Some(error) => return error.exit_code(),
+    if let Some(error) = error.downcast_ref::<FleetError>() {
+        return error.exit_code();
     }
     match error.downcast_ref() {
         Some(RegistryError::Engine(error)) => exit::code(error),

@@ -7,7 +7,7 @@ use underpin::{Catalog, Options};
 use underpin_fleet::Found;
 
 use crate::{
-    context::{Context, PolicyArgs},
+    context::{AllowArgs, Context},
     output::Output,
 };
 
@@ -34,7 +34,8 @@ pub(crate) use progress::Style;
 pub(crate) struct Fleet {
     #[command(flatten)]
     source: source::SourceArgs,
-    /// How many databases are worked on at a time
+    /// How many databases are worked on at a time; the work waits for the disk or the server, so that more
+    /// than there are processors pay
     #[arg(
         long,
         global = true,
@@ -92,7 +93,7 @@ impl Fleet {
         let (jobs, thorough) = (self.jobs, self.thorough);
         let here = Here { context, source: &self.source, jobs, thorough, out, style };
         match self.verb {
-            Verb::Status(command) => command.run(&here),
+            Verb::Status(_) => status::Status::run(&here),
             Verb::Plan(command) => command.run(&here),
             Verb::Upgrade(command) => command.run(&here),
             Verb::Downgrade(command) => command.run(&here),
@@ -106,20 +107,20 @@ impl Fleet {
 
 impl Here<'_> {
     /// Finds the targets, and reads the migrations in their dialect.
-    fn look(&self, policy: PolicyArgs) -> anyhow::Result<Looked> {
+    fn look(&self, allow: AllowArgs) -> anyhow::Result<Looked> {
         let found = self.source.source(self.context)?.find()?;
         let dialect = found.targets.first().map(|one| one.url().dialect());
         let catalog = self.context.catalog(dialect.unwrap_or(underpin::Dialect::Sqlite))?;
-        let options = self.context.options(policy);
+        let options = self.context.options(allow);
         Ok(Looked { found, catalog, options, jobs: self.jobs, thorough: self.thorough })
     }
 
     /// The command that goes on with `verb`, as people type it.
-    fn again(&self, verb: &str, policy: PolicyArgs) -> String {
+    fn again(&self, verb: &str, allow: AllowArgs) -> String {
         let mut words = vec![format!("underpin fleet {verb}")];
         words.extend(self.source.again(self.context));
         words.extend(self.context.again());
-        words.extend(policy.again());
+        words.extend(allow.again());
         words.join(" ")
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use underpin_fleet::Action;
 
 use super::{Here, run::RunArgs};
-use crate::context::PolicyArgs;
+use crate::context::AllowArgs;
 
 /// Find out what every database without a history is, prove it, and record that
 ///
@@ -18,8 +18,8 @@ pub(super) struct Adopt {
 
 impl Adopt {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
-        let policy = PolicyArgs::default();
-        let looked = here.look(policy)?;
-        self.run.act(here, &looked, &Action::Adopt, policy)
+        let allow = AllowArgs::default();
+        let looked = here.look(allow)?;
+        self.run.act(here, &looked, &Action::Adopt, allow)
     }
 }

@@ -13,19 +13,19 @@ use underpin::exit;
 use underpin_fleet::{FleetError, Journal, Outcome, Report, Stop, Watch};
 
 use super::{Here, progress::Progress, run::ReportArgs, signals, summary};
-use crate::context::PolicyArgs;
+use crate::context::AllowArgs;
 
 /// Runs `work`, which gives the number of its run in the journal.
 pub(super) fn conduct(
     here: &Here<'_>,
     journal: &Path,
-    policy: PolicyArgs,
+    allow: AllowArgs,
     args: &ReportArgs,
     work: impl FnOnce(&Journal, &dyn Watch, &Stop) -> Result<i32, FleetError>,
 ) -> anyhow::Result<ExitCode> {
     let journal = Journal::begin(journal)?;
     let (progress, stop) = (Arc::new(Progress::new(here.style)), Arc::new(Stop::default()));
-    let resume = here.again("resume", policy);
+    let resume = here.again("resume", allow);
     signals::listen(Arc::clone(&stop), Arc::clone(&progress), resume.clone())?;
     let number = work(&journal, &*progress, &stop);
     progress.end();
@@ -34,7 +34,7 @@ pub(super) fn conduct(
     write_html(&report, args)?;
     let next = match report.run.outcome {
         Outcome::Done => return Ok(ExitCode::SUCCESS),
-        Outcome::Failed => here.again("retry-failed", policy),
+        Outcome::Failed => here.again("retry-failed", allow),
         Outcome::Stopped | Outcome::Running | Outcome::Abandoned => resume,
     };
     // Nobody is left to tell when the other end is closed.

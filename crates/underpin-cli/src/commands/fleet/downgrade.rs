@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use underpin_fleet::{Action, Announced};
 
 use super::{Here, Looked, run::RunArgs};
-use crate::{commands::downgrade::confirm, context::PolicyArgs, target};
+use crate::{commands::downgrade::confirm, context::AllowArgs, target};
 
 /// Take applied migrations back, in every database
 ///
@@ -22,17 +22,17 @@ pub(super) struct Downgrade {
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
-    policy: PolicyArgs,
+    allow: AllowArgs,
 }
 
 impl Downgrade {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
-        let looked = here.look(self.policy)?;
+        let looked = here.look(self.allow)?;
         let action = Action::Migrate(target::downgrade(&self.target, &looked.catalog)?);
         if !self.yes && !self.run.dry_run {
             ask(&looked, &action)?;
         }
-        self.run.act(here, &looked, &action, self.policy)
+        self.run.act(here, &looked, &action, self.allow)
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use underpin_fleet::Action;
 
 use super::{Here, announce};
-use crate::{context::PolicyArgs, target};
+use crate::{context::AllowArgs, target};
 
 /// Say what `upgrade` would do to each database, and change nothing
 ///
@@ -16,12 +16,12 @@ pub(super) struct Plan {
     #[arg(default_value = "head", allow_hyphen_values = true)]
     target: String,
     #[command(flatten)]
-    policy: PolicyArgs,
+    allow: AllowArgs,
 }
 
 impl Plan {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
-        let looked = here.look(self.policy)?;
+        let looked = here.look(self.allow)?;
         let goal = target::upgrade(&self.target, &looked.catalog)?;
         announce::announce(here, &looked, &Action::Migrate(goal))
     }

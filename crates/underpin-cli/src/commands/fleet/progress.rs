@@ -1,12 +1,13 @@
 //! How far a run is, on standard error: a bar on a terminal, else a line now and then.
 
 use std::{
+    fmt,
     io::{self, IsTerminal as _, Write as _},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use underpin_fleet::{Target, Watch};
 
 /// How often a line says how far the run is.
@@ -52,15 +53,8 @@ struct State {
 
 impl Progress {
     pub(super) fn new(style: Style) -> Self {
-        let bar = match style {
-            Style::Bar => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
-            Style::Lines | Style::Quiet => ProgressBar::hidden(),
-        };
-        let looks = "{bar:30} {pos} of {len}, {per_sec:.0}, {eta} left{msg}";
-        let looks = ProgressStyle::with_template(looks)
-            .map(|looks| looks.progress_chars("█▉▊▋▌▍▎▏ "))
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(looks);
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(looks());
         let now = Instant::now();
         let state = Mutex::new(State { began: now, told: now, tasks: 0, done: 0, failed: 0 });
         Self { style, bar, state }
@@ -82,6 +76,18 @@ impl Progress {
     }
 }
 
+fn looks() -> ProgressStyle {
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // It is written to memory.
+        write!(out, "{:.0}", state.per_sec()).unwrap_or_default();
+    };
+    let looks = "{bar:30} {pos} of {len}, {rate} per second, {eta} left{msg}";
+    ProgressStyle::with_template(looks).map_or_else(
+        |_| ProgressStyle::default_bar(),
+        |looks| looks.with_key("rate", rate).progress_chars("█▉▊▋▌▍▎▏ "),
+    )
+}
+
 impl Watch for Progress {
     fn begins(&self, run: i32, targets: usize, tasks: usize, failed: usize) {
         let failed_already =
@@ -92,6 +98,9 @@ impl Watch for Progress {
         let tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
         *state = State { began: now, told: now, tasks, done: 0, failed: 0 };
         self.bar.set_length(tasks.into());
+        if self.style == Style::Bar {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
         self.bar.reset();
     }
 

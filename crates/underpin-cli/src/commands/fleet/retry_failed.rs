@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::{Here, conduct, run::ReportArgs};
-use crate::context::PolicyArgs;
+use crate::context::AllowArgs;
 
 /// Try the databases that failed in the newest run once more, as a new run
 ///
@@ -14,14 +14,14 @@ pub(super) struct RetryFailed {
     #[command(flatten)]
     report: ReportArgs,
     #[command(flatten)]
-    policy: PolicyArgs,
+    allow: AllowArgs,
 }
 
 impl RetryFailed {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
-        let looked = here.look(self.policy)?;
+        let looked = here.look(self.allow)?;
         let journal = here.source.old_journal()?;
-        conduct::conduct(here, &journal, self.policy, &self.report, |journal, watch, stop| {
+        conduct::conduct(here, &journal, self.allow, &self.report, |journal, watch, stop| {
             looked.fleet().retry_failed(&looked.found, journal, watch, stop)
         })
     }

@@ -5,10 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 use underpin_fleet::{Action, Limit, RunOptions};
 
 use super::{Here, Looked, announce, conduct};
-use crate::context::PolicyArgs;
+use crate::context::AllowArgs;
 
 #[derive(clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct RunArgs {
     /// Say what would be done to each and change nothing
     #[arg(long)]
@@ -46,7 +45,7 @@ impl RunArgs {
         here: &Here<'_>,
         looked: &Looked,
         action: &Action,
-        policy: PolicyArgs,
+        allow: AllowArgs,
     ) -> anyhow::Result<ExitCode> {
         if self.dry_run {
             return announce::announce(here, looked, action);
@@ -58,7 +57,7 @@ impl RunArgs {
             verify: !self.no_verify,
         };
         let journal = here.source.journal();
-        conduct::conduct(here, &journal, policy, &self.report, |journal, watch, stop| {
+        conduct::conduct(here, &journal, allow, &self.report, |journal, watch, stop| {
             looked.fleet().run(&looked.found, action, &options, journal, watch, stop)
         })
     }

@@ -11,7 +11,7 @@ use underpin::Version;
 use underpin_fleet::{Skipped, Standing, Status as One};
 
 use super::{Here, summary};
-use crate::context::PolicyArgs;
+use crate::context::AllowArgs;
 
 /// Show how many databases are at which version, and which need attention
 ///
@@ -50,8 +50,8 @@ struct AtVersion {
 }
 
 impl Status {
-    pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
-        let looked = here.look(PolicyArgs::default())?;
+    pub(super) fn run(here: &Here<'_>) -> anyhow::Result<ExitCode> {
+        let looked = here.look(AllowArgs::default())?;
         let targets = looked.fleet().status(&looked.found)?;
         let mut versions = BTreeMap::<_, usize>::new();
         for one in &targets {

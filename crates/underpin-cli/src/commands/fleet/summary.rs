@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use underpin_fleet::{Outcome, Report, State, TargetRow, time};
 
 use super::Here;
-use crate::context::PolicyArgs;
 
 /// How many failures are told before one has to ask for the rest.
 const SHOWN: usize = 20;
@@ -14,9 +13,9 @@ const SLOWEST: usize = 5;
 
 /// Prints the report: a summary for people, or all of it as JSON.
 pub(super) fn write(here: &Here<'_>, report: &Report) -> anyhow::Result<()> {
-    let run = report.run.number;
-    let again = here.again(&format!("report {run}"), PolicyArgs::default());
-    here.out.write(report, |out| write_text(out, report, &format!("{again} --json")))
+    let source = here.source.again(here.context).join(" ");
+    let all = format!("underpin fleet report {} {source} --json", report.run.number);
+    here.out.write(report, |out| write_text(out, report, &all))
 }
 
 fn write_text(out: &mut dyn Write, report: &Report, all: &str) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use underpin_fleet::Action;
 
 use super::{Here, run::RunArgs};
-use crate::{context::PolicyArgs, target};
+use crate::{context::AllowArgs, target};
 
 /// Apply pending migrations to every database
 ///
@@ -19,13 +19,13 @@ pub(super) struct Upgrade {
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
-    policy: PolicyArgs,
+    allow: AllowArgs,
 }
 
 impl Upgrade {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
-        let looked = here.look(self.policy)?;
+        let looked = here.look(self.allow)?;
         let goal = target::upgrade(&self.target, &looked.catalog)?;
-        self.run.act(here, &looked, &Action::Migrate(goal), self.policy)
+        self.run.act(here, &looked, &Action::Migrate(goal), self.allow)
     }
 }

@@ -97,9 +97,9 @@ fn adopting_stamps_what_is_proven_and_nothing_else() {
 
     let report = json(on_projects(&db, &["adopt", "--continue-on-error"]), 1);
 
-    let states =
+    let expected =
         "done done done done unchanged failed unchanged failed done failed skipped skipped";
-    assert_eq!(each(&report, "state").join(" "), states, "{report:#}");
+    assert_eq!(each(&report, "state").join(" "), expected, "{report:#}");
     let status = json(on_projects(&db, &["status"]), 0);
     assert_eq!(each(&status, "version")[5..8], ["-", "-", "-"]);
     assert_eq!(each(&status, "version")[3], "20261121100000");

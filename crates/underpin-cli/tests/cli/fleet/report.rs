@@ -50,8 +50,7 @@ fn many_failures_are_told_in_part() {
 
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert_eq!(text.matches("is not an SQLite database").count(), 20, "{text}");
-    let rest = "and 9 more: underpin fleet report 1 --sqlite 'data/project_*.db' --migrations \
-                migrations --json";
+    let rest = "and 9 more: underpin fleet report 1 --sqlite 'data/project_*.db' --json";
     assert!(text.contains(rest), "{text}");
 }
 
