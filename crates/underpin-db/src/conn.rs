@@ -6,10 +6,8 @@ use diesel::{
     dsl::sql,
     sql_types::{Nullable, Text},
 };
-use futures_util::StreamExt as _;
-use tokio_postgres::SimpleQueryMessage;
 
-use crate::{DbError, Dialect};
+use crate::{DbError, Dialect, PgClient};
 
 /// One connection of one's own.
 ///
@@ -18,7 +16,7 @@ pub enum Conn {
     /// SQLite, through Diesel.
     Sqlite(SqliteConnection),
     /// PostgreSQL, without Diesel, which hides the codes and places of errors.
-    Postgres(tokio_postgres::Client),
+    Postgres(PgClient),
 }
 
 impl Conn {
@@ -40,13 +38,61 @@ impl Conn {
         }
     }
 
+    /// PostgreSQL: whether a pooler is known to be in between, so that nothing holds longer than a
+    /// transaction.
+    #[must_use]
+    pub fn is_pooled(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(client) => client.is_pooled(),
+        }
+    }
+
+    /// PostgreSQL: whether the URL says where unqualified names are looked up.
+    #[must_use]
+    pub fn names_path(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(client) => client.names_path(),
+        }
+    }
+
+    /// PostgreSQL: finds out whether a pooler is in between, given what `pg_backend_pid()` says.
+    /// `true` when there is one, and what was asked so far may have been asked with the settings of
+    /// somebody else: ask it again.
+    ///
+    /// Behind a pooler every message that comes outside a transaction sets for its own what the
+    /// connection was opened with; see [`Conn::batch_alone`] for the exception.
+    pub async fn settle(&mut self, backend: i32) -> Result<bool, DbError> {
+        match self {
+            Self::Sqlite(_) => Ok(false),
+            Self::Postgres(client) => client.settle(backend).await,
+        }
+    }
+
+    /// PostgreSQL behind a pooler: the statement that sets all that again, for the rest of a
+    /// transaction in which a script may have set it otherwise.
+    #[must_use]
+    pub fn settings_again(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(client) => client.reset(),
+        }
+    }
+
+    /// Runs one statement that cannot run in a transaction. Behind a pooler nothing is set for it.
+    pub async fn batch_alone(&mut self, statement: &str) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(conn) => Ok(conn.batch_execute(statement)?),
+            Self::Postgres(client) => client.send_alone(statement).await,
+        }
+    }
+
     /// Runs one or many statements; on PostgreSQL they travel together.
     pub async fn batch(&mut self, statements: &str) -> Result<(), DbError> {
         match self {
             Self::Sqlite(conn) => Ok(conn.batch_execute(statements)?),
-            Self::Postgres(client) => {
-                simple_query(client, statements, |_, _| None::<()>).await.map(drop)
-            }
+            Self::Postgres(client) => client.send(statements, |_, _| None::<()>).await.map(drop),
         }
     }
 
@@ -68,7 +114,7 @@ impl Conn {
                 let read = |statement, row: &tokio_postgres::SimpleQueryRow| {
                     wanted.contains(&statement).then(|| (statement, row.get(0).map(str::to_owned)))
                 };
-                simple_query(client, statements, read).await
+                client.send(statements, read).await
             }
         }
     }
@@ -87,30 +133,8 @@ impl Conn {
         match self {
             Self::Sqlite(conn) => Ok(sql::<Nullable<Text>>(query).load(conn)?),
             Self::Postgres(client) => {
-                simple_query(client, query, |_, row| Some(row.get(0).map(str::to_owned))).await
+                client.send(query, |_, row| Some(row.get(0).map(str::to_owned))).await
             }
         }
     }
-}
-
-/// Sends `statements` in one message and keeps what `read` makes of the rows, given the number of
-/// the statement. An error says how many were done.
-async fn simple_query<T>(
-    client: &tokio_postgres::Client,
-    statements: &str,
-    read: impl Fn(usize, &tokio_postgres::SimpleQueryRow) -> Option<T>,
-) -> Result<Vec<T>, DbError> {
-    let stream = client.simple_query_raw(statements).await?;
-    let mut stream = std::pin::pin!(stream);
-    let mut rows = Vec::new();
-    let mut completed = 0;
-    while let Some(message) = stream.next().await {
-        match message {
-            Ok(SimpleQueryMessage::Row(row)) => rows.extend(read(completed, &row)),
-            Ok(SimpleQueryMessage::CommandComplete(_)) => completed += 1,
-            Ok(_) => {}
-            Err(error) => return Err(DbError { completed: Some(completed), ..error.into() }),
-        }
-    }
-    Ok(rows)
 }

@@ -1,5 +1,6 @@
 //! Connections to SQLite and PostgreSQL, chosen by a URL: the only crate that picks a driver.
 
+mod client;
 mod code;
 mod conn;
 mod error;
@@ -13,6 +14,7 @@ mod sqlite;
 mod url;
 mod work;
 
+pub use client::PgClient;
 pub use code::{Code, CodeFuture};
 pub use conn::Conn;
 pub use error::{ConnectError, DbError, with_causes};

@@ -4,18 +4,31 @@
 //! does not know (environment variables, the password file) is taken care of here; see
 //! <https://www.postgresql.org/docs/16/libpq-connect.html>.
 
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{
+    fmt::Write as _,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio_postgres::{
     Client, Config, NoTls,
     config::{Host, SslMode},
 };
 
-use crate::{ConnectError, ConnectOptions, error::with_causes, url};
+use crate::{ConnectError, ConnectOptions, DbError, PgClient, error::with_causes, url};
 
+mod announced;
 mod pgpass;
+mod settings;
 mod tls;
 
+pub(crate) use announced::announced;
+pub(crate) use settings::Setting;
+use settings::settings;
 use tls::{Mode, Tls};
 
 /// Where unknown settings come from; a test gives its own.
@@ -38,16 +51,21 @@ impl Environment<'_> {
 pub(crate) struct Server {
     config: Config,
     tls: Tls,
+    /// What the URL says a session starts with; not in `config`, which never forgets it.
+    options: String,
     /// Where unqualified names are looked up, when not where the server or the URL says.
     pub(crate) schema: Option<String>,
+    /// A pooler is in between, and refuses a connection that comes with settings.
+    refuses_settings: Arc<AtomicBool>,
 }
 
 impl Server {
     /// Reads a URL that begins with `postgres:`. The error is a sentence without the password.
     pub(crate) fn parse(url: &str, environment: &Environment<'_>) -> Result<Self, String> {
         check_at_signs(url)?;
-        let (url, settings) = take_settings(url, &["sslmode", "sslrootcert", "passfile"]);
-        let [mode, root, passfile] = settings;
+        let (url, settings) =
+            take_settings(url, &["sslmode", "sslrootcert", "passfile", "options"]);
+        let [mode, root, passfile, options] = settings;
         let ports = ports(environment)?;
         let url = with_port(&url, ports.first().copied());
         let mut config: Config = url.parse().map_err(|error| with_causes(&error))?;
@@ -68,17 +86,40 @@ impl Server {
             }
         }
         let tls = Tls { mode, root: root.or_else(|| tls::default_root(&environment.home()?)) };
-        Ok(Self { config, tls, schema: None })
+        let options = options.unwrap_or_default();
+        Ok(Self { config, tls, options, schema: None, refuses_settings: Arc::default() })
+    }
+
+    /// Opens one connection that finds out whether a pooler is in between.
+    pub(crate) async fn open(&self, options: &ConnectOptions) -> Result<PgClient, ConnectError> {
+        let client = self.connect(options).await?;
+        let refused = self.refuses_settings.load(Ordering::Relaxed);
+        Ok(PgClient::new(client, settings(&self.options(options)), refused))
     }
 
     /// Opens one connection, and lets the current runtime drive it.
+    ///
+    /// The settings travel with the first message, so that they cost no round trip of their own. A
+    /// pooler refuses or ignores them.
     pub(crate) async fn connect(&self, options: &ConnectOptions) -> Result<Client, ConnectError> {
         let mut config = self.config.clone();
         if config.get_application_name().is_none() {
             config.application_name(&options.application_name);
         }
-        // Settings travel with the first message, so that they cost no round trip of their own.
-        let mut settings = config.get_options().unwrap_or_default().to_owned();
+        if !self.refuses_settings.load(Ordering::Relaxed) {
+            match self.connect_with(config.clone().options(self.options(options))).await {
+                Err(ConnectError::Refused { source, .. }) if refuses_settings(&source) => {
+                    self.refuses_settings.store(true, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        self.connect_with(&config).await
+    }
+
+    /// What a session starts with, in the form of the start-up parameter `options`.
+    fn options(&self, options: &ConnectOptions) -> String {
+        let mut settings = self.options.clone();
         let mut set = |name: &str, value: Duration| {
             let _infallible = write!(settings, " -c {name}={}", value.as_millis());
         };
@@ -87,14 +128,17 @@ impl Server {
             set("lock_timeout", timeout);
         }
         if let Some(schema) = &self.schema {
-            let _infallible =
-                write!(settings, " -c search_path={}", url::escaped(&url::path(schema)));
+            let path = url::escaped(&url::path(schema));
+            let _infallible = write!(settings, " -c search_path={path}");
         }
-        config.options(settings.trim_start());
+        settings.trim_start().to_owned()
+    }
+
+    async fn connect_with(&self, config: &Config) -> Result<Client, ConnectError> {
         // The driver's own time-out ends when the network connection stands.
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let limit = config.get_connect_timeout().map(|limit| *limit * hosts);
-        let connect = self.start(&config);
+        let connect = self.start(config);
         match limit {
             None => connect.await,
             Some(limit) => tokio::time::timeout(limit, connect).await.unwrap_or_else(|_| {
@@ -154,6 +198,12 @@ impl Server {
         let name = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
         format!("{user}{}/{name}", hosts.join(","))
     }
+}
+
+/// Whether it is a pooler's answer to settings.
+fn refuses_settings(error: &DbError) -> bool {
+    error.sqlstate.as_deref() == Some("08P01")
+        && error.message.contains("unsupported startup parameter")
 }
 
 async fn drive<F>(connection: F)

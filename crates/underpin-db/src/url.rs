@@ -105,7 +105,7 @@ impl DatabaseUrl {
     pub async fn connect(&self, options: &ConnectOptions) -> Result<Conn, ConnectError> {
         match &self.target {
             Target::Sqlite(place) => place.connect(options).map(Conn::Sqlite),
-            Target::Postgres(server) => server.connect(options).await.map(Conn::Postgres),
+            Target::Postgres(server) => server.open(options).await.map(Conn::Postgres),
         }
     }
 

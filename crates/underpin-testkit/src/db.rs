@@ -152,7 +152,7 @@ impl TestDb {
     /// tables of the engine.
     #[must_use]
     pub fn dump(&self) -> BTreeMap<String, Vec<String>> {
-        let own = ["__diesel_schema_migrations", "underpin_history"];
+        let own = ["__diesel_schema_migrations", "underpin_history", "underpin_lease"];
         let tables = self.tables().into_iter().filter(|table| !own.contains(&table.as_str()));
         tables.map(|table| (table.clone(), self.rows(&table))).collect()
     }

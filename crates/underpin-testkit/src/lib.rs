@@ -4,15 +4,18 @@
 //! is the one that `TEST_DATABASE_URL` names, else a container, else a cluster of the server
 //! programs that are installed. `scripts/test` starts one server for a whole run; a test that is
 //! run without it starts its own. When no server can be had, the test fails and says how to get one.
-//! NATS: the installed program `nats-server`, one per test that asks for it.
+//! NATS: the installed program `nats-server`, one per test that asks for it. A pooler: `pgbouncer`,
+//! likewise.
 
 #![expect(clippy::expect_used, reason = "a test ends where its ground is missing")]
 
+mod bouncer;
 mod db;
 mod nats;
 mod port;
 mod server;
 
+pub use bouncer::{PgBouncer, Settings};
 pub use db::TestDb;
 pub use nats::NatsServer;
 pub use server::{OwnServer, Server};

@@ -306,10 +306,10 @@ async fn transform(
     definitions: &reference::Definitions,
 ) -> Result<Vec<String>, StepCause> {
     let begin = match session.conn.dialect() {
-        Dialect::Sqlite => "BEGIN IMMEDIATE",
-        Dialect::Postgres => "BEGIN",
+        Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
+        Dialect::Postgres => session.frame.begin.join(";\n"),
     };
-    session.conn.batch(begin).await?;
+    session.conn.batch(&begin).await?;
     let guard = match session.conn.dialect() {
         Dialect::Sqlite => Some(Guard::before(&mut session.conn).await?),
         Dialect::Postgres => None,

@@ -14,8 +14,8 @@ use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
 pub use standing::Standing;
 
 use crate::{
-    Direction, Error, Goal, Grouping, History, Log, Options, Plan, Proof, Refused, Report, Status,
-    Step, StepError, StepReport, adopt,
+    Direction, Error, Goal, Grouping, History, Log, Options, Plan, Proof, Refusal, Refused, Report,
+    Status, Step, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, jittered},
     plan::plan,
@@ -99,7 +99,8 @@ impl<'a> Engine<'a> {
 
     /// The schema of the database, without what tools keep for themselves.
     pub async fn schema(&self) -> Result<crate::Schema, Error> {
-        crate::Schema::inspect(&mut self.connect(Access::ReadOnly).await?).await
+        let mut session = self.session(Access::ReadOnly).await?;
+        crate::Schema::inspect(&mut session.conn).await
     }
 
     /// Opens a connection as the engine uses it.
@@ -125,10 +126,10 @@ impl<'a> Engine<'a> {
         };
         let mut session = self.session(access).await?;
         let history = session.history().await?;
-        if self.plan(&history, goal)?.steps.is_empty() {
+        if self.plan_for(&session, &history, goal)?.steps.is_empty() {
             return Ok(self.report(None, Vec::new(), false, &history));
         }
-        let mut lock = self.lock(&session).await?;
+        let mut lock = self.lock(&mut session).await?;
         session.end_with_client().await?;
         let result = self.migrate_locked(&mut session, &mut lock, goal).await;
         lock.release().await;
@@ -157,7 +158,7 @@ impl<'a> Engine<'a> {
                 None => grouping = Grouping::Single,
             }
         }
-        let plan = self.plan(&history, goal)?;
+        let plan = self.plan_for(session, &history, goal)?;
         let steps = self.run(session, lock, &plan, grouping).await?;
         let single = grouping == Grouping::Single && plan.fits_one_transaction();
         let history = session.refresh().await?;
@@ -166,6 +167,27 @@ impl<'a> Engine<'a> {
 
     fn plan(&self, history: &History, goal: &Goal) -> Result<Plan<'a>, Refused> {
         plan(self.catalog, self.code, history, goal, self.options.policy)
+    }
+
+    /// [`Engine::plan`], without what cannot be done on the connection of `session`.
+    fn plan_for(
+        &self,
+        session: &Session<'_>,
+        history: &History,
+        goal: &Goal,
+    ) -> Result<Plan<'a>, Refused> {
+        let plan = self.plan(history, goal)?;
+        if !session.conn.is_pooled() {
+            return Ok(plan);
+        }
+        let lost = plan.steps.iter().filter(|step| {
+            let outside = !step.migration.metadata.run_in_transaction;
+            outside && (session.conn.names_path() || stepwise::sets_the_session(step))
+        });
+        let refusal =
+            |step: &Step<'_>| Refusal::NeedsSession { version: step.migration.version.clone() };
+        let refusals: Vec<_> = lost.map(refusal).collect();
+        if refusals.is_empty() { Ok(plan) } else { Err(Refused(refusals)) }
     }
 
     async fn run(
@@ -239,7 +261,7 @@ impl<'a> Engine<'a> {
     /// `None` for an empty database, and for one that has a history.
     pub async fn adopt(&self) -> Result<Option<crate::Adopted>, Error> {
         let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
+        let lock = self.lock(&mut session).await?;
         let result = async {
             if session.refresh().await?.is_fresh() {
                 adopt::adopt(&mut session).await
@@ -276,15 +298,17 @@ impl<'a> Engine<'a> {
         let conn = self.connect(access).await?;
         checkpoint();
         let mut session = Session::new(conn, self.catalog).await?;
-        session.prove_with(self.proving);
+        session.proving = self.proving;
         Ok(session)
     }
 
-    async fn lock(&self, session: &Session<'_>) -> Result<Lock, Error> {
-        let options = self.connect_options(Access::ReadWrite);
-        let schema = session.tables.schema();
-        let wait = self.options.lock_wait;
-        let lock = Lock::acquire(self.url, &options, schema, wait).await?;
+    async fn lock(&self, session: &mut Session<'_>) -> Result<Lock, Error> {
+        let connect = self.connect_options(Access::ReadWrite);
+        let lock = Lock::acquire(self.url, &connect, session, &self.options).await?;
+        session.frame = lock.frame(&session.conn);
+        if session.counts_rows() {
+            session.frame.in_snapshot();
+        }
         checkpoint();
         Ok(lock)
     }

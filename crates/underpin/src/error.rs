@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use underpin_catalog::{CatalogError, Checksum, Dialect, Version};
 use underpin_db::{ConnectError, DbError};
 
-use crate::{AdoptRefused, Direction};
+use crate::{AdoptRefused, Direction, lock::lease};
 
 /// A run that did not reach its goal.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +166,12 @@ pub enum Refusal {
          that the migration was written for"
     )]
     UnknownCode { version: Version, code: String },
+    /// It runs outside a transaction, and needs what a pooler does not keep.
+    #[error(
+        "migration {version} runs outside a transaction, where a pooler keeps neither the schema nor \
+         any other setting: run it on a connection to the server itself"
+    )]
+    NeedsSession { version: Version },
     /// The script holds what the engine cannot run safely.
     #[error("migration {version}, {direction} script, line {line}: {reason}")]
     Script { version: Version, direction: Direction, line: usize, reason: String },
@@ -237,7 +243,7 @@ pub enum Left {
 pub enum StepCause {
     /// The database refused a statement.
     #[error(transparent)]
-    Database(#[from] DbError),
+    Database(DbError),
     /// A table has fewer rows than before a migration that only rebuilds.
     #[error(
         "table `{table}` had {before} rows and would have {after}: a migration with \
@@ -286,7 +292,7 @@ pub enum StepCause {
     },
     /// The lock is not held any more, so another runner may be at work.
     #[error(
-        "the migration lock was lost: is there a pooler in between, or was the server restarted?"
+        "the migration lock was lost: was the server restarted, or this process stopped for a while?"
     )]
     LockLost,
     /// The script or its code ended the transaction that it ran in.
@@ -317,6 +323,15 @@ pub enum StepCause {
     /// The database that was to be completed or mapped is not what it was to become.
     #[error("the schema does not fit afterwards:\n{0}")]
     Unfit(String),
+}
+
+impl From<DbError> for StepCause {
+    fn from(error: DbError) -> Self {
+        match error.sqlstate.as_deref() {
+            Some(lease::LOST) => Self::LockLost,
+            _ => Self::Database(error),
+        }
+    }
 }
 
 impl StepCause {

@@ -162,21 +162,47 @@ pub(crate) struct Tables {
     pub(crate) own: bool,
 }
 
+/// The answer to [`Tables::query`].
 #[derive(Deserialize)]
-struct Found {
+pub(crate) struct Found {
     schema: Option<String>,
     tables: Vec<String>,
+    /// PostgreSQL: the process that answers.
+    #[serde(default)]
+    pub(crate) backend: i32,
+}
+
+const LOOK: &str = "look for the history";
+
+impl Found {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, Error> {
+        let text = text.unwrap_or("null");
+        serde_json::from_str(text).map_err(|error| Error::History(error.to_string()))
+    }
+
+    pub(crate) fn tables(self, dialect: Dialect) -> Result<Tables, Error> {
+        if dialect == Dialect::Postgres && self.schema.is_none() {
+            return Err(Error::NoSchema);
+        }
+        let has = |table: &str| self.tables.iter().any(|name| name == table);
+        let (diesel, own) = (has(DIESEL_TABLE), has(HISTORY_TABLE));
+        Ok(Tables { dialect, diesel, own, schema: self.schema })
+    }
 }
 
 impl Tables {
     /// Looks which tables there are; the first of the two reads of a run with nothing to do.
     pub(crate) async fn find(conn: &mut Conn) -> Result<Self, Error> {
-        let dialect = conn.dialect();
-        let found = conn.text(&Self::query(dialect)).await.doing("look for the history")?;
-        Self::parse(dialect, found.as_deref())
+        let query = Self::query(conn.dialect());
+        let mut found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
+        // Behind a pooler the path was whoever's was the last on the connection.
+        if conn.settle(found.backend).await.doing(LOOK)? {
+            found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
+        }
+        found.tables(conn.dialect())
     }
 
-    /// The query that looks which tables there are, for [`Tables::parse`].
+    /// The query that looks which tables there are, for [`Found::parse`].
     pub(crate) fn query(dialect: Dialect) -> String {
         match dialect {
             Dialect::Sqlite => format!(
@@ -184,28 +210,12 @@ impl Tables {
                  FROM sqlite_schema WHERE type = 'table' AND name IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}'))))"
             ),
             Dialect::Postgres => format!(
-                "SELECT json_build_object('schema', current_schema(), 'tables', (SELECT \
+                "SELECT json_build_object('schema', current_schema(), 'backend', pg_backend_pid(), 'tables', (SELECT \
                  coalesce(json_agg(relname), '[]') FROM pg_catalog.pg_class WHERE relkind = 'r' AND \
                  relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema()) \
                  AND relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}')))"
             ),
         }
-    }
-
-    /// What the answer to [`Tables::query`] says.
-    pub(crate) fn parse(dialect: Dialect, found: Option<&str>) -> Result<Self, Error> {
-        let found: Found = serde_json::from_str(found.unwrap_or("null"))
-            .map_err(|error| Error::History(error.to_string()))?;
-        if dialect == Dialect::Postgres && found.schema.is_none() {
-            return Err(Error::NoSchema);
-        }
-        let has = |table: &str| found.tables.iter().any(|name| name == table);
-        Ok(Self {
-            dialect,
-            diesel: has(DIESEL_TABLE),
-            own: has(HISTORY_TABLE),
-            schema: found.schema,
-        })
     }
 
     /// PostgreSQL: those of `schema`, of which the caller knows which there are.

@@ -4,6 +4,8 @@
 //! transaction. It is polled and never waited for in the server: a waiting session holds a
 //! snapshot, and `CREATE INDEX CONCURRENTLY` waits for every snapshot, so the two would deadlock.
 //!
+//! Behind a pooler that lock would be anybody's; there it is a [`lease`].
+//!
 //! SQLite: a lock of the operating system on a file beside the database, which the kernel frees
 //! when the process dies. SQLite's own lock cannot serve, for it ends with each transaction.
 
@@ -17,15 +19,17 @@ use underpin_db::{Conn, ConnectOptions, DatabaseUrl};
 use crate::{
     Error, Options, Step, StepCause, StepReport,
     error::Doing,
-    session::Session,
+    session::{Frame, Session},
     sql::literal,
     transaction::{self, Failure},
 };
 
 mod file;
+pub(crate) mod lease;
 
 use file::LockFile;
 pub use file::RunLock;
+use lease::{Applicant, Lease};
 
 /// Holds the lock until it is released or dropped.
 pub(crate) enum Lock {
@@ -33,11 +37,13 @@ pub(crate) enum Lock {
     Memory,
     Sqlite(LockFile),
     Postgres(PostgresLock),
+    Lease(Lease),
 }
 
 /// An advisory lock and the connection that holds it.
 pub(crate) struct PostgresLock {
     conn: Conn,
+    schema: String,
     /// SQL that gives the lock's key.
     key: String,
     /// The server process of the connection that works, once it is known.
@@ -49,24 +55,34 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(25);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 impl Lock {
-    /// Waits at most `wait` for the lock of this database, on PostgreSQL of `schema` in it.
+    /// Waits for the lock of this database, on PostgreSQL of the schema that `session` is in, as
+    /// long as `options` say.
     pub(crate) async fn acquire(
         url: &DatabaseUrl,
-        options: &ConnectOptions,
-        schema: Option<&str>,
-        wait: Duration,
+        connect: &ConnectOptions,
+        session: &Session<'_>,
+        options: &Options,
     ) -> Result<Self, Error> {
-        let mut candidate = match (url.sqlite_path(), schema) {
+        let wait = options.lock_wait;
+        let mut candidate = match (url.sqlite_path(), session.tables.schema()) {
             (Some(path), _) => Candidate::Sqlite(path.to_owned()),
             (None, None) => return Ok(Self::Memory),
             (None, Some(schema)) => {
                 // The lock's own connection waits for nothing in the server.
-                let options = ConnectOptions { statement_timeout: None, ..options.clone() };
-                let mut conn = url.connect(&options).await?;
-                // It idles for as long as a migration takes.
-                let idle = setting("idle_session_timeout", "0");
-                conn.text(&idle).await.doing("take the migration lock")?;
-                Candidate::Postgres(PostgresLock { conn, key: key(schema), worker: None })
+                let connect = ConnectOptions { statement_timeout: None, ..connect.clone() };
+                let schema = schema.to_owned();
+                if session.conn.is_pooled() {
+                    let conn = lease::connect(url, &connect).await?;
+                    let (url, lasts) = (url.clone(), options.lease);
+                    Candidate::Lease(Applicant { conn, url, options: connect, schema, lasts })
+                } else {
+                    let mut conn = url.connect(&connect).await?;
+                    // It idles for as long as a migration takes.
+                    let idle = setting("idle_session_timeout", "0", false);
+                    conn.text(&idle).await.doing("take the migration lock")?;
+                    let key = key(&schema);
+                    Candidate::Postgres(PostgresLock { conn, schema, key, worker: None })
+                }
             }
         };
         let start = Instant::now();
@@ -96,7 +112,16 @@ impl Lock {
     pub(crate) async fn is_held(&mut self) -> Result<bool, Error> {
         match self {
             Self::Postgres(lock) => lock.is_held().await,
+            Self::Lease(lease) => lease.is_held().await,
             Self::Memory | Self::Sqlite(_) => Ok(true),
+        }
+    }
+
+    /// What stands around each transaction that this lock allows, on the connection `conn`.
+    pub(crate) fn frame(&self, conn: &Conn) -> Frame {
+        match self {
+            Self::Lease(lease) => Frame::pooled(conn, lease),
+            _ => Frame::default(),
         }
     }
 
@@ -106,12 +131,8 @@ impl Lock {
         match self {
             Self::Memory => {}
             Self::Sqlite(file) => file.release(),
-            Self::Postgres(mut lock) => {
-                let unlock = format!("SELECT pg_advisory_unlock({})::text", lock.key);
-                if let Err(error) = lock.conn.text(&unlock).await {
-                    tracing::debug!(%error, "the lock's connection is gone already");
-                }
-            }
+            Self::Lease(lease) => lease.release().await,
+            Self::Postgres(mut lock) => lock.unlock().await,
         }
     }
 }
@@ -119,6 +140,7 @@ impl Lock {
 enum Candidate {
     Sqlite(PathBuf),
     Postgres(PostgresLock),
+    Lease(Applicant),
 }
 
 impl Candidate {
@@ -134,10 +156,11 @@ impl Candidate {
                 }
             },
             Self::Postgres(mut lock) => {
-                let query = format!("SELECT pg_try_advisory_lock({})::text", lock.key);
-                let answer = lock.conn.text(&query).await.doing("take the migration lock")?;
-                let held = answer.as_deref() == Some("true");
+                let held = lock.attempt().await?;
                 Ok(if held { Ok(Lock::Postgres(lock)) } else { Err(Self::Postgres(lock)) })
+            }
+            Self::Lease(applicant) => {
+                Ok(applicant.attempt().await?.map(Lock::Lease).map_err(Self::Lease))
             }
         }
     }
@@ -145,12 +168,39 @@ impl Candidate {
     async fn holder(&mut self) -> String {
         match self {
             Self::Sqlite(database) => file::holder(database).unwrap_or_else(|| UNKNOWN.to_owned()),
-            Self::Postgres(lock) => holder(&mut lock.conn, &lock.key).await,
+            Self::Postgres(lock) => holder(&mut lock.conn, &lock.schema).await,
+            Self::Lease(applicant) => holder(&mut applicant.conn, &applicant.schema).await,
         }
     }
 }
 
 impl PostgresLock {
+    /// Takes the lock if it is free, and nobody behind a pooler has the lease that stands for it.
+    async fn attempt(&mut self) -> Result<bool, Error> {
+        let query = format!(
+            "SELECT pg_try_advisory_lock({})::text; SELECT to_regclass({})::text",
+            self.key,
+            literal(&lease::table(&self.schema))
+        );
+        let answers = self.conn.answers(&query, &[0, 1]).await.doing("take the migration lock")?;
+        let [(_, held), (_, leases)] = answers.as_slice() else { return Ok(false) };
+        if held.as_deref() != Some("true") {
+            return Ok(false);
+        }
+        if leases.is_some() && lease::held_by_other(&mut self.conn, &self.schema).await?.is_some() {
+            self.unlock().await;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    async fn unlock(&mut self) {
+        let unlock = format!("SELECT pg_advisory_unlock({})::text", self.key);
+        if let Err(error) = self.conn.text(&unlock).await {
+            tracing::debug!(%error, "the lock's connection is gone already");
+        }
+    }
+
     async fn is_held(&mut self) -> Result<bool, Error> {
         let query = format!(
             "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
@@ -212,23 +262,30 @@ pub(crate) fn key(schema: &str) -> String {
     format!("hashtextextended(current_database() || {name}, 0)")
 }
 
-/// PostgreSQL: who has the lock with this key, for people.
-pub(crate) async fn holder(conn: &mut Conn, key: &str) -> String {
+/// PostgreSQL: who has the lock of `schema`, for people.
+pub(crate) async fn holder(conn: &mut Conn, schema: &str) -> String {
     let query = format!(
         "SELECT 'process ' || a.pid || ' (' || a.application_name || ', user ' || a.usename \
          || ', from ' || coalesce(host(a.client_addr), 'this machine') || ', since ' || \
          date_trunc('second', a.backend_start) || ')' FROM pg_locks l JOIN pg_stat_activity a \
          USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND \
-         (l.classid::bigint << 32 | l.objid::bigint) = {key}"
+         (l.classid::bigint << 32 | l.objid::bigint) = {}",
+        key(schema)
     );
-    conn.text(&query).await.ok().flatten().unwrap_or_else(|| UNKNOWN.to_owned())
+    match conn.text(&query).await {
+        Ok(Some(holder)) => holder,
+        _ => lease::named(conn, schema).await,
+    }
 }
 
 const UNKNOWN: &str = "an unknown process";
 
-/// A statement that sets `name` for the session, where the server's version knows it.
-pub(crate) fn setting(name: &str, value: &str) -> String {
-    format!("SELECT set_config(name, '{value}', false) FROM pg_settings WHERE name = '{name}'")
+/// A statement that sets `name`, where the server's version knows it: for the session, or for a
+/// transaction alone.
+pub(crate) fn setting(name: &str, value: &str, local: bool) -> String {
+    format!(
+        "SELECT set_config('{name}', '{value}', {local}) WHERE current_setting('{name}', true) IS NOT NULL"
+    )
 }
 
 /// Between half of `pause` and one and a half of it, so that runners do not march in step.

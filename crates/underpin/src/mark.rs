@@ -146,7 +146,8 @@ impl Session<'_> {
         if let Err(error) = self.mark().await {
             return Err(DbError { message: crate::exit::explain(&error), ..DbError::default() });
         }
-        self.conn.batch("COMMIT").await
+        let end = self.frame.end.join(";\n");
+        self.conn.batch(&end).await
     }
 }
 

@@ -13,6 +13,9 @@ pub struct Options {
     pub grouping: Grouping,
     /// How long to wait for another runner to finish. Default: 60 s.
     pub lock_wait: Duration,
+    /// PostgreSQL behind a pooler: how long the lock outlives a runner that died or was stopped.
+    /// Default: 10 s.
+    pub lease: Duration,
     /// PostgreSQL: how long a statement may wait for a lock while everybody else queues up behind
     /// it. Default: 5 s; zero waits for ever.
     pub lock_timeout: Duration,
@@ -30,6 +33,7 @@ impl Default for Options {
             policy: Policy::default(),
             grouping: Grouping::PerMigration,
             lock_wait: Duration::from_mins(1),
+            lease: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),
             lock_retries: 5,
             statement_timeout: None,

@@ -10,6 +10,7 @@ use crate::{
     Error, History, Standing,
     error::Doing,
     history::{DIESEL_TABLE, HISTORY_TABLE, Tables},
+    lock::lease::LEASE_TABLE,
     sql::literal,
 };
 
@@ -124,7 +125,7 @@ async fn find(conn: &mut Conn, schemas: &[&str]) -> Result<BTreeMap<String, Foun
          coalesce(c.own, false), 'others', coalesce(c.others, false)) FROM pg_namespace n LEFT JOIN \
          (SELECT relnamespace, bool_or(relname = '{DIESEL_TABLE}' AND relkind = 'r') AS diesel, \
          bool_or(relname = '{HISTORY_TABLE}' AND relkind = 'r') AS own, bool_or(relname NOT IN \
-         ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq')) AS others FROM pg_class \
+         ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq', '{LEASE_TABLE}')) AS others FROM pg_class \
          WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') GROUP BY relnamespace) c \
          ON c.relnamespace = n.oid WHERE n.nspname IN ({names})"
     );

@@ -9,8 +9,13 @@ use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
 use underpin_db::Conn;
 
 use crate::{
-    Direction, Error, History, Step, error::Doing, history::Tables, identity::Identity,
-    lock::setting, proof::Proving, sql::literal,
+    Direction, Error, History, Step,
+    error::Doing,
+    history::Tables,
+    identity::Identity,
+    lock::{lease::Lease, setting},
+    proof::Proving,
+    sql::literal,
 };
 
 /// One connection at work on one catalog.
@@ -50,7 +55,7 @@ impl DerefMut for Held<'_> {
     }
 }
 
-/// PostgreSQL: what stands around the scripts of a transaction.
+/// What stands around the scripts of a transaction; SQLite begins its own way.
 pub(crate) struct Frame {
     /// Nothing when the transaction is open already.
     pub(crate) begin: Vec<String>,
@@ -65,6 +70,25 @@ impl Default for Frame {
             begin: vec!["BEGIN".to_owned()],
             path: "RESET search_path".to_owned(),
             end: vec!["COMMIT".to_owned()],
+        }
+    }
+}
+
+impl Frame {
+    /// Behind a pooler the next transaction may be on another connection of its, and the next one
+    /// there may be somebody else's.
+    pub(crate) fn pooled(conn: &Conn, lease: &Lease) -> Self {
+        Self {
+            begin: vec!["BEGIN".to_owned(), end_with_client(true), lease.check()],
+            path: conn.settings_again().unwrap_or_default(),
+            end: vec!["RESET search_path".to_owned(), "COMMIT".to_owned()],
+        }
+    }
+
+    /// What others write meanwhile is not seen.
+    pub(crate) fn in_snapshot(&mut self) {
+        if let Some(begin) = self.begin.first_mut() {
+            "BEGIN ISOLATION LEVEL REPEATABLE READ".clone_into(begin);
         }
     }
 }
@@ -106,15 +130,6 @@ impl<'a> Session<'a> {
         Self { conn, catalog, tables, proving: None, frame, identity }
     }
 
-    /// Has what is to be proven proven.
-    pub(crate) fn prove_with(&mut self, proving: Option<Proving<'a>>) {
-        self.proving = proving;
-        if self.counts_rows() {
-            // Rows that others write meanwhile do not count.
-            self.frame.begin = vec!["BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned()];
-        }
-    }
-
     /// Whether rows are counted before and after the scripts.
     pub(crate) fn counts_rows(&self) -> bool {
         self.proving.is_some_and(|proving| proving.rows)
@@ -135,14 +150,22 @@ impl<'a> Session<'a> {
         self.history().await
     }
 
-    /// PostgreSQL: the server looks every second whether we are still there, and ends what it does
-    /// for us when we are not. Otherwise it would go on after we were killed, and commit.
+    /// PostgreSQL: see [`end_with_client`]. Behind a pooler each transaction says it.
     pub(crate) async fn end_with_client(&mut self) -> Result<(), Error> {
-        if self.conn.dialect() == Dialect::Postgres {
-            let query = setting("client_connection_check_interval", "1000");
-            self.conn.text(&query).await.doing("prepare the connection")?;
+        if self.conn.dialect() == Dialect::Postgres && !self.conn.is_pooled() {
+            self.conn.text(&end_with_client(false)).await.doing("prepare the connection")?;
         }
         Ok(())
+    }
+
+    /// PostgreSQL: statements that make one transaction of their own.
+    pub(crate) fn framed<'s>(
+        &'s self,
+        statements: impl IntoIterator<Item = &'s str>,
+    ) -> Vec<&'s str> {
+        let Frame { begin, end, .. } = &self.frame;
+        let begin = begin.iter().map(String::as_str);
+        begin.chain(statements).chain(end.iter().map(String::as_str)).collect()
     }
 
     /// The statements that come before a script in its transaction.
@@ -192,6 +215,12 @@ impl<'a> Session<'a> {
             ("reason", reason.map_or_else(|| "NULL".to_owned(), literal)),
         ])
     }
+}
+
+/// PostgreSQL: the server looks every second whether we are still there, and ends what it does for
+/// us when we are not. Otherwise it would go on after we were killed, and commit.
+pub(crate) fn end_with_client(local: bool) -> String {
+    setting("client_connection_check_interval", "1000", local)
 }
 
 impl Direction {

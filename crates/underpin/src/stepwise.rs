@@ -65,7 +65,7 @@ async fn script(
         let failed = |cause| (Some(place(number, statement)), cause);
         if number < done {
             // The session is a new one, and the rest may count on what they set.
-            if sets_the_session(statement.text) {
+            if sets(statement.text) {
                 let again = session.conn.batch(statement.text).await;
                 again.map_err(|error| failed(error.into()))?;
             }
@@ -74,7 +74,13 @@ async fn script(
         still_held(lock).await.map_err(failed)?;
         one(session, step, number, statement).await.map_err(failed)?;
         let progress = session.progress(step, number + 1);
-        session.conn.batch(&progress).await.map_err(wrong)?;
+        // The script may have a transaction of its own open, which takes this along.
+        let record = if session.conn.is_pooled() {
+            session.framed([progress.as_str()]).join(";\n")
+        } else {
+            progress
+        };
+        session.conn.batch(&record).await.map_err(wrong)?;
         checkpoint();
     }
     still_held(lock).await.map_err(|cause| (None, cause))?;
@@ -93,8 +99,13 @@ async fn still_held(lock: &mut Lock) -> Result<(), StepCause> {
     }
 }
 
+/// Whether a statement of the script counts on the connection for those after it.
+pub(crate) fn sets_the_session(step: &Step<'_>) -> bool {
+    statements(step).iter().any(|statement| sets(statement.text))
+}
+
 /// `SET`, `PRAGMA` and `ATTACH` hold as long as the connection.
-fn sets_the_session(text: &str) -> bool {
+fn sets(text: &str) -> bool {
     let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
     let first = words.next().unwrap_or_default();
     match first.as_str() {
@@ -155,14 +166,14 @@ async fn one(
                     // accepts.
                     (Some("false"), _) => {
                         let drop = format!("DROP INDEX CONCURRENTLY {index}");
-                        session.conn.batch(&drop).await?;
+                        session.conn.batch_alone(&drop).await?;
                     }
                     _ => {}
                 }
             }
         }
     }
-    Ok(session.conn.batch(statement.text).await?)
+    Ok(session.conn.batch_alone(statement.text).await?)
 }
 
 /// The name in `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON …`, as written.

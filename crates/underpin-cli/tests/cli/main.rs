@@ -12,6 +12,7 @@ mod fleet;
 mod help;
 mod mistakes;
 mod output;
+mod pooler;
 mod revision;
 mod script;
 mod starters;

@@ -14,9 +14,12 @@ use super::{Engine, announce, failed};
 use crate::{
     Direction, Error, Goal, Grouping, History, Plan, Report, Step, StepError,
     error::Doing,
-    history::{DIESEL_TABLE, HISTORY_TABLE, Tables},
-    lock::{self, LONGEST_PAUSE, PAUSE, jittered},
-    session::{Frame, Held, Session},
+    history::{DIESEL_TABLE, Found, HISTORY_TABLE, Tables},
+    lock::{
+        self, LONGEST_PAUSE, PAUSE, jittered,
+        lease::{self, LEASE_TABLE},
+    },
+    session::{Frame, Held, Session, end_with_client},
     sql::{identifier, literal},
     transaction,
 };
@@ -42,8 +45,14 @@ struct Opened {
     history: History,
     /// Whether nothing is in the schema but our own tables.
     empty: bool,
-    before: Settings,
+    /// Statements that make the settings what they were: what a script sets outlives its
+    /// transaction.
+    restore: [String; 3],
 }
+
+/// Behind a pooler nothing is left of a lender's settings, and the next on that connection counts
+/// on the server's own.
+const RESET: [&str; 3] = ["RESET search_path", "RESET lock_timeout", "RESET statement_timeout"];
 
 /// Settings of the session that a run changes.
 #[derive(Deserialize)]
@@ -94,7 +103,7 @@ impl Engine<'_> {
                     let waited = start.elapsed();
                     let rest = self.options.lock_wait.saturating_sub(waited);
                     if rest.is_zero() {
-                        let holder = lock::holder(conn, &lock::key(schema)).await;
+                        let holder = lock::holder(conn, schema).await;
                         return Err(Error::Locked { holder, waited });
                     }
                     tokio::time::sleep(jittered(pause).min(rest)).await;
@@ -121,11 +130,11 @@ impl Engine<'_> {
             Ok(run) => run,
             Err(tried) => return Ok(tried),
         };
-        let Opened { tables, history, before, .. } = opened;
+        let Opened { tables, history, restore, .. } = opened;
         let frame = Frame {
             begin: Vec::new(),
             path: local("search_path", &identifier(schema)),
-            end: before.restore().into_iter().chain(["COMMIT".to_owned()]).collect(),
+            end: restore.into_iter().chain(["COMMIT".to_owned()]).collect(),
         };
         let mut session = Session::on(Held::Lent(conn), self.catalog, tables, frame);
         session.proving = self.proving;
@@ -160,10 +169,7 @@ impl Engine<'_> {
                 "statement_timeout",
                 &self.options.statement_timeout.unwrap_or_default().as_millis().to_string(),
             ),
-            // As the session's own connection: what a killed runner had sent is not committed.
-            "SELECT set_config('client_connection_check_interval', '1000', true) \
-             WHERE current_setting('server_version_num')::int >= 140000"
-                .to_owned(),
+            end_with_client(true),
         ];
         let lock = message.len();
         message.push(format!("SELECT pg_try_advisory_xact_lock({})::text", lock::key(schema)));
@@ -171,22 +177,27 @@ impl Engine<'_> {
         message.push(empty(schema));
         message.push(read(schema));
         message.push("SELECT current_setting('underpin.history')".to_owned());
-        let wanted = [BEFORE, lock, lock + 1, lock + 2, lock + 4];
+        message.push("SELECT current_setting('underpin.holder')".to_owned());
+        let wanted = [BEFORE, lock, lock + 1, lock + 2, lock + 4, lock + 5];
         let answers = conn.answers(&message.join(";\n"), &wanted).await.doing(DOING)?;
         let answer = |statement: usize| {
             let found = answers.iter().find(|(number, _)| *number == statement);
             found.and_then(|(_, text)| text.as_deref())
         };
-        let tables = Tables::parse(Dialect::Postgres, answer(lock + 1))?;
+        let found = Found::parse(answer(lock + 1))?;
+        conn.settle(found.backend).await.doing(DOING)?;
+        let tables = found.tables(Dialect::Postgres)?;
         let lines = answer(lock + 4).unwrap_or_default();
         let lines = lines.split_terminator(LINE).map(str::to_owned).collect();
         Ok(Opened {
-            locked: answer(lock) == Some("true"),
+            locked: answer(lock) == Some("true") && answer(lock + 5) == Some(""),
             history: History::parse(lines, self.catalog)?,
             tables,
             empty: answer(lock + 2) == Some("true"),
-            before: serde_json::from_str(answer(BEFORE).unwrap_or_default())
-                .map_err(|error| Error::History(error.to_string()))?,
+            restore: match conn.is_pooled() {
+                true => RESET.map(str::to_owned),
+                false => Settings::parse(answer(BEFORE))?.restore(),
+            },
         })
     }
 
@@ -222,8 +233,12 @@ impl Engine<'_> {
 }
 
 impl Settings {
-    /// The statements that set them again for the session: what a script sets outlives its
-    /// transaction.
+    fn parse(found: Option<&str>) -> Result<Self, Error> {
+        serde_json::from_str(found.unwrap_or_default())
+            .map_err(|error| Error::History(error.to_string()))
+    }
+
+    /// The statements that set them again for the session.
     fn restore(&self) -> [String; 3] {
         let set = |name: &str, value: &str| {
             format!("SELECT set_config('{name}', {}, false)", literal(value))
@@ -256,7 +271,8 @@ fn empty(schema: &str) -> String {
         "SELECT (NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass \
          AND d.refobjid = (SELECT oid FROM pg_namespace WHERE nspname = {}) AND NOT (d.classid = \
          'pg_class'::regclass AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.objid AND \
-         c.relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq')))))::text",
+         c.relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq', \
+         '{LEASE_TABLE}')))))::text",
         literal(schema)
     )
 }
@@ -265,7 +281,8 @@ fn empty(schema: &str) -> String {
 const LINE: char = '\u{1e}';
 
 /// A statement that puts the lines of both tables, as far as they exist, into a setting of the
-/// transaction. A query could not name a table that may not exist.
+/// transaction, and into another one who has the lease of the schema. A query could not name a table
+/// that may not exist.
 fn read(schema: &str) -> String {
     let part = |table: &str, tables: Tables| {
         format!(
@@ -276,8 +293,17 @@ fn read(schema: &str) -> String {
             tables.lines().unwrap_or_default(),
         )
     };
+    let lease = lease::table(schema);
+    let held = format!(
+        "IF to_regclass({}) IS NOT NULL THEN {}; PERFORM set_config('underpin.holder', \
+         coalesce(({}), ''), true); END IF;",
+        literal(&lease),
+        lease::end_expired(&lease),
+        lease::holder(&lease),
+    );
     let body = format!(
-        "BEGIN PERFORM set_config('underpin.history', '', true); {} {} END",
+        "BEGIN PERFORM set_config('underpin.history', '', true), \
+         set_config('underpin.holder', '', true); {} {} {held} END",
         part(DIESEL_TABLE, Tables::of_schema(schema, true, false)),
         part(HISTORY_TABLE, Tables::of_schema(schema, false, true)),
     );

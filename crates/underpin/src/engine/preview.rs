@@ -28,7 +28,7 @@ impl Engine<'_> {
                 None => grouping = Grouping::Single,
             }
         }
-        let plan = self.plan(&history, goal)?;
+        let plan = self.plan_for(&session, &history, goal)?;
         Ok(self.announce(&plan, adopted, grouping, &history))
     }
 

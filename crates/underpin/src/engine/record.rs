@@ -1,6 +1,6 @@
 //! What is written into the history without running a script.
 
-use underpin_catalog::{Checksum, Migration, Version};
+use underpin_catalog::{Checksum, Dialect, Migration, Version};
 use underpin_db::{Access, DbError};
 
 use super::Engine;
@@ -16,7 +16,7 @@ impl Engine<'_> {
     /// The schema must be what `version` builds, unless `force` is set.
     pub async fn stamp(&self, version: Option<&Version>, force: bool) -> Result<Status, Error> {
         let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
+        let lock = self.lock(&mut session).await?;
         let result = self.stamp_locked(&mut session, version, force).await;
         lock.release().await;
         result
@@ -55,7 +55,7 @@ impl Engine<'_> {
     /// Accepts the script of `migration` as it is now, and says why.
     pub async fn repair(&self, migration: &Migration, reason: &str) -> Result<Status, Error> {
         let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&session).await?;
+        let lock = self.lock(&mut session).await?;
         let result = async {
             let history = session.refresh().await?;
             let mut entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
@@ -79,9 +79,14 @@ impl Engine<'_> {
 }
 
 impl Session<'_> {
-    /// Runs statements in one transaction; rolls back when one of them fails.
+    /// Runs statements in a transaction of their own; rolls back when one of them fails.
     pub(crate) async fn whole(&mut self, statements: &[String]) -> Result<(), DbError> {
         let result = async {
+            // On PostgreSQL they travel together, and on SQLite the mark comes last.
+            if self.conn.dialect() == Dialect::Postgres {
+                let message = self.framed(statements.iter().map(String::as_str)).join(";\n");
+                return self.conn.batch(&message).await;
+            }
             self.conn.batch(&format!("BEGIN;\n{}", statements.join(";\n"))).await?;
             self.commit().await
         };

@@ -9,7 +9,8 @@ pub(super) const QUERY: &str = r"
 WITH own AS (
   SELECT c.oid, c.relname, c.relkind FROM pg_class c
   WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-    AND c.relname NOT IN ('__diesel_schema_migrations', 'underpin_history', 'alembic_version')
+    AND c.relname NOT IN ('__diesel_schema_migrations', 'underpin_history', 'underpin_lease',
+      'alembic_version')
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
 )
 SELECT json_build_object(

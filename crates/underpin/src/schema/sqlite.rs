@@ -23,7 +23,8 @@ SELECT json_object(
           'columns', (SELECT json_group_array(coalesce(name, '?')) FROM pragma_index_info(i.name))))
         FROM pragma_index_list(t.name) i LEFT JOIN sqlite_schema s ON s.type = 'index' AND s.name = i.name)
     )) FROM sqlite_schema t WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\'
-      AND t.name NOT IN ('__diesel_schema_migrations', 'underpin_history', 'alembic_version')),
+      AND t.name NOT IN ('__diesel_schema_migrations', 'underpin_history', 'underpin_lease',
+      'alembic_version')),
   'others', (SELECT json_group_array(json_object('kind', type, 'name', name, 'sql', sql))
     FROM sqlite_schema WHERE type IN ('view', 'trigger')))
 "#;

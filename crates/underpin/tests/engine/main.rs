@@ -10,6 +10,7 @@ mod goals;
 mod history;
 mod lent;
 mod mark;
+mod pooler;
 mod probe;
 mod proof;
 mod rebuild;
