@@ -10,6 +10,7 @@ mod adopt;
 mod check;
 mod current;
 mod downgrade;
+mod fleet;
 mod heads;
 mod history;
 mod redo;
@@ -39,6 +40,14 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Single(Single),
+    Fleet(Box<fleet::Fleet>),
+}
+
+/// What is done to one database.
+#[derive(Subcommand)]
+enum Single {
     Upgrade(upgrade::Upgrade),
     Downgrade(downgrade::Downgrade),
     Redo(redo::Redo),
@@ -56,23 +65,35 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         log(self.verbose, self.quiet);
         let (context, out) = (&self.context, Output { json: self.json });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            match self.command {
-                Command::Upgrade(command) => command.run(context, out).await?,
-                Command::Downgrade(command) => command.run(context, out).await?,
-                Command::Redo(command) => command.run(context, out).await?,
-                Command::Current(command) => command.run(context, out).await?,
-                Command::History(command) => command.run(context, out).await?,
-                Command::Heads(_) => heads::Heads::run(context, out)?,
-                Command::Check(command) => return command.run(context, out).await,
-                Command::Stamp(command) => command.run(context, out).await?,
-                Command::Adopt(command) => command.run(context, out).await?,
-                Command::Revision(command) => command.run(context, out)?,
-                Command::Repair(command) => command.run(context, out).await?,
+        match self.command {
+            // It blocks, and has runtimes of its own.
+            Command::Fleet(command) => {
+                command.run(context, out, fleet::Style::new(self.verbose > 0, self.quiet))
             }
-            Ok(ExitCode::SUCCESS)
-        })
+            Command::Single(command) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(command.run(context, out))
+            }
+        }
+    }
+}
+
+impl Single {
+    async fn run(self, context: &Context, out: Output) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Upgrade(command) => command.run(context, out).await?,
+            Self::Downgrade(command) => command.run(context, out).await?,
+            Self::Redo(command) => command.run(context, out).await?,
+            Self::Current(command) => command.run(context, out).await?,
+            Self::History(command) => command.run(context, out).await?,
+            Self::Heads(_) => heads::Heads::run(context, out)?,
+            Self::Check(command) => return command.run(context, out).await,
+            Self::Stamp(command) => command.run(context, out).await?,
+            Self::Adopt(command) => command.run(context, out).await?,
+            Self::Revision(command) => command.run(context, out)?,
+            Self::Repair(command) => command.run(context, out).await?,
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

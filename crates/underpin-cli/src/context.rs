@@ -2,10 +2,11 @@
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
+use clap::ValueEnum as _;
 use underpin::{Catalog, Dialect, Engine, Grouping, Options, Policy};
 use underpin_db::DatabaseUrl;
 
-use crate::exit::Usage;
+use crate::{exit::Usage, shell};
 
 /// The name in the history of a set that is only a folder.
 const FOLDER_SET: &str = "default";
@@ -49,10 +50,9 @@ pub(crate) enum Set {
     Registry,
 }
 
-/// The policies that a single command may loosen.
+/// What a single command may allow.
 #[derive(Clone, Copy, Default, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub(crate) struct PolicyArgs {
+pub(crate) struct AllowArgs {
     /// Apply pending migrations that are older than applied ones
     #[arg(long)]
     allow_out_of_order: bool,
@@ -62,9 +62,28 @@ pub(crate) struct PolicyArgs {
     /// Go on with a migration that was interrupted
     #[arg(long)]
     resume: bool,
+}
+
+/// [`AllowArgs`], and how the run is cut.
+#[derive(Clone, Copy, Default, clap::Args)]
+pub(crate) struct PolicyArgs {
+    #[command(flatten)]
+    allow: AllowArgs,
     /// One transaction for the whole run
     #[arg(long)]
     single_transaction: bool,
+}
+
+impl AllowArgs {
+    /// The flags once more.
+    pub(crate) fn again(self) -> impl Iterator<Item = String> {
+        let all = [
+            (self.allow_out_of_order, "--allow-out-of-order"),
+            (self.allow_missing, "--allow-missing"),
+            (self.resume, "--resume"),
+        ];
+        all.into_iter().filter(|(given, _)| *given).map(|(_, flag)| flag.to_owned())
+    }
 }
 
 impl Context {
@@ -104,24 +123,48 @@ impl Context {
         url: &'a DatabaseUrl,
         policy: PolicyArgs,
     ) -> anyhow::Result<Engine<'a>> {
+        let grouping =
+            if policy.single_transaction { Grouping::Single } else { Grouping::PerMigration };
+        let options = Options { grouping, ..self.options(policy.allow) };
+        Ok(Engine::new(catalog, underpin_migrations::CODE, url, options)?)
+    }
+
+    /// How a database is migrated.
+    pub(crate) fn options(&self, allow: AllowArgs) -> Options {
         let limit = |millis: u64| (millis > 0).then(|| Duration::from_millis(millis));
-        let options = Options {
+        Options {
             policy: Policy {
-                allow_out_of_order: policy.allow_out_of_order,
-                allow_missing: policy.allow_missing,
-                resume: policy.resume,
-            },
-            grouping: if policy.single_transaction {
-                Grouping::Single
-            } else {
-                Grouping::PerMigration
+                allow_out_of_order: allow.allow_out_of_order,
+                allow_missing: allow.allow_missing,
+                resume: allow.resume,
             },
             lock_wait: Duration::from_secs(self.lock_wait),
             lock_timeout: Duration::from_millis(self.lock_timeout),
             statement_timeout: limit(self.statement_timeout),
             ..Options::default()
-        };
-        Ok(Engine::new(catalog, underpin_migrations::CODE, url, options)?)
+        }
+    }
+
+    /// The flags that name the same migrations once more.
+    pub(crate) fn again(&self) -> Vec<String> {
+        let set = self.set.and_then(|set| set.to_possible_value());
+        let set = set.map(|set| format!("--set {}", set.get_name()));
+        let folder = self.migrations.as_ref();
+        let folder = folder.map(|dir| format!("--migrations {}", shell::quoted_path(dir)));
+        set.into_iter().chain(folder).collect()
+    }
+
+    /// The flag that names the same database once more. The environment gives it again by itself, and
+    /// a password is left to whoever knows it.
+    pub(crate) fn url_again(&self) -> Option<String> {
+        let text = self.database_url.as_deref()?;
+        if std::env::var("DATABASE_URL").is_ok_and(|given| given == text) {
+            return None;
+        }
+        let user = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+        let secret = user.is_some_and(|(user, _)| user.contains(':')) || text.contains("password");
+        let shown = if secret { "…".to_owned() } else { shell::quoted(text) };
+        Some(format!("--database-url {shown}"))
     }
 }
 

@@ -4,6 +4,8 @@ use std::{io::Write as _, process::ExitCode};
 
 use underpin::{CatalogError, Error, FindError, exit};
 use underpin_db::UrlError;
+use underpin_fleet::FleetError;
+use underpin_projects::RegistryError;
 
 /// A mistake in how the command was called.
 #[derive(Debug, thiserror::Error)]
@@ -31,5 +33,14 @@ fn code(error: &anyhow::Error) -> u8 {
     if usage {
         return exit::USAGE;
     }
-    error.downcast_ref::<Error>().map_or(exit::FAILED, exit::code)
+    if let Some(error) = error.downcast_ref::<FleetError>() {
+        return error.exit_code();
+    }
+    match error.downcast_ref() {
+        Some(RegistryError::Engine(error)) => exit::code(error),
+        Some(RegistryError::Missing { .. }) => exit::USAGE,
+        Some(RegistryError::Behind { .. } | RegistryError::Strange { .. }) => exit::REFUSED,
+        Some(RegistryError::Project(_)) => exit::FAILED,
+        None => error.downcast_ref::<Error>().map_or(exit::FAILED, exit::code),
+    }
 }

@@ -9,6 +9,7 @@ mod context;
 mod exit;
 mod output;
 mod run;
+mod shell;
 mod target;
 
 use commands::Cli;

@@ -1,7 +1,8 @@
 //! A run towards a goal: what `upgrade` and `downgrade` share.
 
+use std::fmt::Display;
+
 use underpin::{Catalog, Goal};
-use underpin_db::DatabaseUrl;
 
 use crate::{
     context::{Context, PolicyArgs},
@@ -27,7 +28,7 @@ impl RunArgs {
         context: &Context,
         out: Output,
         goal: impl FnOnce(&Catalog) -> anyhow::Result<Goal>,
-        confirm: Option<fn(&DatabaseUrl) -> anyhow::Result<()>>,
+        confirm: Option<fn(&dyn Display) -> anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
         let url = context.url()?;
         let catalog = context.catalog(url.dialect())?;

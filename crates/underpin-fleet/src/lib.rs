@@ -9,6 +9,7 @@
 
 mod discover;
 mod error;
+mod html;
 mod journal;
 mod outlook;
 mod probe;
@@ -25,7 +26,7 @@ pub use crate::{
     error::FleetError,
     journal::{Journal, Outcome, Run, State, TargetRow},
     outlook::Action,
-    report::{Counts, Report},
+    report::{Counts, Report, time},
     run::{Limit, RunOptions, Stop, Watch},
     status::{Announced, Standing, Status},
     target::{Place, Target},

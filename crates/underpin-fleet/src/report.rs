@@ -61,3 +61,23 @@ impl Journal {
         Ok(Report { run, counts, targets })
     }
 }
+
+/// Milliseconds, for people: `12 ms`, `1.2 s`, `3 min 7 s`.
+#[must_use]
+pub fn time(millis: i64) -> String {
+    match millis {
+        ..1_000 => format!("{millis} ms"),
+        1_000..60_000 => format!("{}.{} s", millis / 1_000, millis % 1_000 / 100),
+        _ => format!("{} min {} s", millis / 60_000, millis / 1_000 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_have_the_unit_that_people_would_take() {
+        assert_eq!([time(999), time(1_250), time(61_000)], ["999 ms", "1.2 s", "1 min 1 s"]);
+    }
+}

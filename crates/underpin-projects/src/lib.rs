@@ -7,6 +7,7 @@
 mod error;
 mod files;
 mod projects;
+mod ready;
 mod schemas;
 mod settings;
 mod targets;
@@ -14,6 +15,7 @@ mod targets;
 pub use crate::{
     error::ProjectError,
     projects::{OpenProject, Projects},
+    ready::{ReadyProject, RegistryError, ready_projects},
     settings::Settings,
 };
 

@@ -17,7 +17,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
         &["underpin", "underpin-db", "underpin-migrations", "underpin-models", "underpin-projects"],
     ),
     ("underpin-fleet", &["underpin", "underpin-db"]),
-    ("underpin-cli", &["underpin", "underpin-db", "underpin-fleet", "underpin-migrations"]),
+    (
+        "underpin-cli",
+        &["underpin", "underpin-db", "underpin-fleet", "underpin-migrations", "underpin-projects"],
+    ),
     ("underpin-testkit", &["underpin-db"]),
     (
         "underpin-bench",

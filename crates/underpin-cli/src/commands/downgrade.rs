@@ -1,8 +1,9 @@
 //! `underpin downgrade`
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
-
-use underpin::DatabaseUrl;
+use std::{
+    fmt::Display,
+    io::{BufRead as _, IsTerminal as _, Write as _},
+};
 
 use crate::{context::Context, exit::Usage, output::Output, run::RunArgs, target};
 
@@ -28,7 +29,7 @@ impl Downgrade {
 }
 
 /// Going to base takes all data with it, so somebody must mean it.
-fn confirm(database: &DatabaseUrl) -> anyhow::Result<()> {
+pub(super) fn confirm(database: &dyn Display) -> anyhow::Result<()> {
     let unconfirmed =
         || Usage("going to base drops every table of the set: add `--yes`".to_owned());
     if !std::io::stdin().is_terminal() {

@@ -17,10 +17,19 @@ use crate::{assert_said, bare};
 #[case("adopt")]
 #[case("revision")]
 #[case("repair")]
+#[case("fleet")]
+#[case("fleet status")]
+#[case("fleet plan")]
+#[case("fleet upgrade")]
+#[case("fleet downgrade")]
+#[case("fleet adopt")]
+#[case("fleet resume")]
+#[case("fleet retry-failed")]
+#[case("fleet report")]
 #[case("")]
 fn help(#[case] verb: &str) {
     let db = TestDb::new(Dialect::Sqlite);
-    let args: Vec<_> = [verb, "--help"].into_iter().filter(|arg| !arg.is_empty()).collect();
+    let args: Vec<_> = verb.split_whitespace().chain(["--help"]).collect();
 
-    assert_said(&db, &format!("help_{verb}"), bare(&args));
+    assert_said(&db, &format!("help_{}", verb.replace([' ', '-'], "_")), bare(&args));
 }

@@ -8,6 +8,7 @@
 mod code;
 mod crash;
 mod dry_run;
+mod fleet;
 mod help;
 mod mistakes;
 mod output;
@@ -90,7 +91,11 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// Compares the exit code and all that a command says with the snapshot `name`.
-fn assert_said(db: &TestDb, name: &str, mut command: Command) {
+fn assert_said(db: &TestDb, name: &str, command: Command) {
+    assert_said_with(&settings(db), name, command);
+}
+
+fn assert_said_with(settings: &insta::Settings, name: &str, mut command: Command) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let said = format!(
@@ -99,7 +104,7 @@ fn assert_said(db: &TestDb, name: &str, mut command: Command) {
         text(&output.stdout),
         text(&output.stderr)
     );
-    settings(db).bind(|| insta::assert_snapshot!(name, said));
+    settings.bind(|| insta::assert_snapshot!(name, said));
 }
 
 /// Replaces what differs from run to run.

@@ -8,6 +8,7 @@ mod crash;
 mod create;
 mod isolation;
 mod noted;
+mod ready;
 
 use std::path::PathBuf;
 

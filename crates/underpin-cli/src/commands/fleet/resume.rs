@@ -1,0 +1,29 @@
+//! `underpin fleet resume`
+
+use std::process::ExitCode;
+
+use super::{Here, conduct, run::ReportArgs};
+use crate::context::AllowArgs;
+
+/// Go on with the newest run, which was stopped or killed
+///
+/// Works on the databases that nobody came to, where the run was to take them and in the way it was told.
+/// Those that failed stay so and no longer count against its `--max-failures`; `retry-failed` tries them
+/// again. Exits with 1 when a database of the run failed or it was stopped again.
+#[derive(clap::Args)]
+pub(super) struct Resume {
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
+    allow: AllowArgs,
+}
+
+impl Resume {
+    pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
+        let looked = here.look(self.allow)?;
+        let journal = here.source.old_journal()?;
+        conduct::conduct(here, &journal, self.allow, &self.report, |journal, watch, stop| {
+            looked.fleet().resume(&looked.found, journal, watch, stop)
+        })
+    }
+}
