@@ -230,3 +230,32 @@ fn postgres_cannot_be_copied_here() {
     assert!(error.to_string().contains("pg_dump"), "{error}");
     assert_eq!(error.exit_code(), 2);
 }
+
+/// Databases of their own, each with its URL: as a shard each would be.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_list_of_databases_is_a_fleet(#[case] dialect: Dialect) {
+    let (home, other) = (Home::new(dialect, 1), underpin_testkit::TestDb::new(dialect));
+    if dialect == Dialect::Sqlite {
+        fs::write(other.file(), "").unwrap();
+    }
+    let list = home.db.dir().join("list");
+    fs::write(&list, format!("{}\n{}\n", home.url(1).expose(), other.url())).unwrap();
+    let catalog = tables(dialect, 2);
+    let journal = home.journal();
+    let found = underpin_fleet::Source::List(list).find().unwrap();
+
+    let run = |options: &RunOptions| {
+        let stop = Stop::default();
+        fleet(&catalog).run(&found, &HEAD, options, &journal, &(), &stop).unwrap();
+        journal.report(None).unwrap()
+    };
+    let report = run(&RunOptions { canary: 1, ..RunOptions::default() });
+
+    assert_eq!((report.counts.done, report.targets.len()), (2, 2));
+    assert_eq!(home.applied(1), ["0001", "0002"]);
+    assert_eq!(other.dump().into_keys().collect::<Vec<_>>(), ["t1", "t2"]);
+    assert!(report.targets.iter().all(|row| !row.place.contains(":x@")), "{report:?}");
+    assert_eq!(run(&RunOptions::default()).counts.unchanged, 2);
+}
