@@ -284,7 +284,32 @@ fn a_runner_is_kept_out_and_told_by_whom(#[case] first: bool, #[case] second: bo
     assert_eq!(applied(&pooled.db), ["0001"]);
 }
 
-/// The process is stopped after its first migration, for longer than its lease lasts.
+#[rstest]
+#[case::behind_the_pooler_postgres(true)]
+#[case::direct_postgres(false)]
+fn a_lent_connection_keeps_out_a_runner_behind_the_pooler(#[case] behind: bool) {
+    let pooled = Pooled::new(Settings::Ignored);
+    let lent = if behind { pooled.url() } else { pooled.db.database_url() };
+    let busy = busy(3.0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            block_on(async || {
+                let engine = Engine::new(&busy, &[], &lent, Options::default()).unwrap();
+                let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
+                engine.migrate_in(&mut conn, "public", &Goal::Head).await.unwrap()
+            })
+        });
+        thread::sleep(Duration::from_millis(1500));
+        let options = Options { lock_wait: Duration::from_millis(300), ..Options::default() };
+
+        let error = run(&pooled.url(), &busy, options, &Goal::Head).unwrap_err();
+
+        assert!(matches!(error, Error::Locked { .. }), "{error:?}");
+    });
+    assert_eq!(ran(&migrate(&pooled.url(), &busy, &Goal::Head).unwrap()), [""; 0]);
+}
+
+/// The process is stopped in a migration, for longer than its lease lasts.
 #[rstest]
 #[case::behind_the_pooler_postgres(true)]
 #[case::direct_postgres(false)]
