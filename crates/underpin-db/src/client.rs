@@ -118,19 +118,26 @@ impl PgClient {
                 .and_then(|position| position.checked_sub(prefix.chars().count())),
             ..error
         });
-        let done = match &result {
+        self.follow(&controls, &result);
+        result
+    }
+
+    /// Notes whether a transaction is open after a message.
+    fn follow<T>(&mut self, controls: &[Control], result: &Result<T, DbError>) {
+        let done = match result {
             Ok(_) => usize::MAX,
             Err(error) => error.completed.unwrap_or(0),
         };
         if let Some(last) = controls.iter().rfind(|control| control.number < done) {
             self.open = last.begins;
         }
-        result
     }
 
     /// Sends one statement that cannot run in a transaction. Behind a pooler nothing is set for it.
     pub(crate) async fn send_alone(&mut self, statement: &str) -> Result<(), DbError> {
-        simple_query(&self.client, statement, |_, _| None::<()>).await.map(drop)
+        let result = simple_query(&self.client, statement, |_, _| None::<()>).await.map(drop);
+        self.follow(&controls(statement), &result);
+        result
     }
 }
 
@@ -151,8 +158,7 @@ fn controls(statements: &str) -> Vec<Control> {
         let words: Vec<_> = text.split_whitespace().take(3).collect();
         match words.as_slice() {
             ["BEGIN" | "START", ..] => Some(Control { number, begins: true }),
-            ["SAVEPOINT" | "RELEASE", ..] | ["ROLLBACK", "TO", ..] => None,
-            ["ROLLBACK", "TRANSACTION" | "WORK", "TO"] => None,
+            ["SAVEPOINT" | "RELEASE", ..] | ["ROLLBACK", "TO", ..] | ["ROLLBACK", _, "TO"] => None,
             _ => Some(Control { number, begins: false }),
         }
     };

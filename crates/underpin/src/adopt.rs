@@ -307,7 +307,7 @@ async fn transform(
 ) -> Result<Vec<String>, StepCause> {
     let begin = match session.conn.dialect() {
         Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
-        Dialect::Postgres => session.frame.begin.join(";\n"),
+        Dialect::Postgres => session.frame.start().collect::<Vec<_>>().join(";\n"),
     };
     session.conn.batch(&begin).await?;
     let guard = match session.conn.dialect() {

@@ -36,7 +36,7 @@ pub(crate) enum Lock {
     /// A database in memory has no other runner.
     Memory,
     Sqlite(LockFile),
-    Postgres(PostgresLock),
+    Postgres(Box<PostgresLock>),
     Lease(Lease),
 }
 
@@ -157,7 +157,11 @@ impl Candidate {
             },
             Self::Postgres(mut lock) => {
                 let held = lock.attempt().await?;
-                Ok(if held { Ok(Lock::Postgres(lock)) } else { Err(Self::Postgres(lock)) })
+                Ok(if held {
+                    Ok(Lock::Postgres(Box::new(lock)))
+                } else {
+                    Err(Self::Postgres(lock))
+                })
             }
             Self::Lease(applicant) => {
                 Ok(applicant.attempt().await?.map(Lock::Lease).map_err(Self::Lease))

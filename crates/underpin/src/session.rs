@@ -57,8 +57,10 @@ impl DerefMut for Held<'_> {
 
 /// What stands around the scripts of a transaction; SQLite begins its own way.
 pub(crate) struct Frame {
-    /// Nothing when the transaction is open already.
-    pub(crate) begin: Vec<String>,
+    /// `None` when the transaction is open already.
+    pub(crate) begin: Option<&'static str>,
+    /// What comes first in it.
+    pub(crate) first: Vec<String>,
     /// Comes after each script, which may have set another path for the rest of the session.
     pub(crate) path: String,
     pub(crate) end: Vec<String>,
@@ -67,7 +69,8 @@ pub(crate) struct Frame {
 impl Default for Frame {
     fn default() -> Self {
         Self {
-            begin: vec!["BEGIN".to_owned()],
+            begin: Some("BEGIN"),
+            first: Vec::new(),
             path: "RESET search_path".to_owned(),
             end: vec!["COMMIT".to_owned()],
         }
@@ -75,11 +78,17 @@ impl Default for Frame {
 }
 
 impl Frame {
+    /// The statements that begin a transaction.
+    pub(crate) fn start(&self) -> impl Iterator<Item = &str> {
+        self.begin.into_iter().chain(self.first.iter().map(String::as_str))
+    }
+
     /// Behind a pooler the next transaction may be on another connection of its, and the next one
     /// there may be somebody else's.
     pub(crate) fn pooled(conn: &Conn, lease: &Lease) -> Self {
         Self {
-            begin: vec!["BEGIN".to_owned(), end_with_client(true), lease.check()],
+            begin: Some("BEGIN"),
+            first: vec![end_with_client(true), lease.check()],
             path: conn.settings_again().unwrap_or_default(),
             end: vec!["RESET search_path".to_owned(), "COMMIT".to_owned()],
         }
@@ -87,9 +96,7 @@ impl Frame {
 
     /// What others write meanwhile is not seen.
     pub(crate) fn in_snapshot(&mut self) {
-        if let Some(begin) = self.begin.first_mut() {
-            "BEGIN ISOLATION LEVEL REPEATABLE READ".clone_into(begin);
-        }
+        self.begin = self.begin.map(|_| "BEGIN ISOLATION LEVEL REPEATABLE READ");
     }
 }
 
@@ -163,9 +170,8 @@ impl<'a> Session<'a> {
         &'s self,
         statements: impl IntoIterator<Item = &'s str>,
     ) -> Vec<&'s str> {
-        let Frame { begin, end, .. } = &self.frame;
-        let begin = begin.iter().map(String::as_str);
-        begin.chain(statements).chain(end.iter().map(String::as_str)).collect()
+        let end = self.frame.end.iter().map(String::as_str);
+        self.frame.start().chain(statements).chain(end).collect()
     }
 
     /// The statements that come before a script in its transaction.

@@ -74,12 +74,9 @@ async fn script(
         still_held(lock).await.map_err(failed)?;
         one(session, step, number, statement).await.map_err(failed)?;
         let progress = session.progress(step, number + 1);
-        // The script may have a transaction of its own open, which takes this along.
-        let record = if session.conn.is_pooled() {
-            session.framed([progress.as_str()]).join(";\n")
-        } else {
-            progress
-        };
+        // The script may have begun a transaction of its own, which this one must not end.
+        let first = session.frame.first.iter().map(String::as_str);
+        let record = first.chain([progress.as_str()]).collect::<Vec<_>>().join(";\n");
         session.conn.batch(&record).await.map_err(wrong)?;
         checkpoint();
     }

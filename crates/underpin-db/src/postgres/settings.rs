@@ -24,11 +24,10 @@ pub(crate) fn settings(options: &str) -> Vec<Setting> {
     let mut words = words.into_iter().filter(|word| !word.is_empty());
     let mut settings: Vec<Setting> = Vec::new();
     while let Some(word) = words.next() {
-        let pair = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
-            (Some(pair), _) => pair.to_owned(),
-            (None, Some("")) => words.next().unwrap_or_default(),
-            (None, Some(pair)) => pair.to_owned(),
-            (None, None) => continue,
+        let pair = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next().unwrap_or_default(),
+            Some(pair) => pair.to_owned(),
+            None => continue,
         };
         let Some((name, value)) = pair.split_once('=') else { continue };
         let name = name.replace('-', "_").to_ascii_lowercase();

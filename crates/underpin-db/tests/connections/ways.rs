@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `user:password`, `host:port` and the database of a test's URL.
-fn parts(db: &TestDb) -> (String, String, String) {
+pub(crate) fn parts(db: &TestDb) -> (String, String, String) {
     let (user, rest) = db.url()["postgres://".len()..].split_once('@').unwrap();
     let (server, name) = rest.split_once('/').unwrap();
     (user.to_owned(), server.to_owned(), name.to_owned())

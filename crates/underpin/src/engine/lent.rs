@@ -132,7 +132,8 @@ impl Engine<'_> {
         };
         let Opened { tables, history, restore, .. } = opened;
         let frame = Frame {
-            begin: Vec::new(),
+            begin: None,
+            first: Vec::new(),
             path: local("search_path", &identifier(schema)),
             end: restore.into_iter().chain(["COMMIT".to_owned()]).collect(),
         };
@@ -194,9 +195,10 @@ impl Engine<'_> {
             history: History::parse(lines, self.catalog)?,
             tables,
             empty: answer(lock + 2) == Some("true"),
-            restore: match conn.is_pooled() {
-                true => RESET.map(str::to_owned),
-                false => Settings::parse(answer(BEFORE))?.restore(),
+            restore: if conn.is_pooled() {
+                RESET.map(str::to_owned)
+            } else {
+                Settings::parse(answer(BEFORE))?.restore()
             },
         })
     }

@@ -25,7 +25,7 @@ async fn transaction(
 ) -> Result<Vec<StepReport>, Failure> {
     let mut reports = Vec::with_capacity(steps.len());
     let mut message = Message::default();
-    session.frame.begin.iter().for_each(|statement| message.push(statement));
+    session.frame.start().for_each(|statement| message.push(statement));
     session.tables.create().iter().for_each(|statement| message.push(statement));
     let mut before = Before::default();
     if session.counts_rows() {

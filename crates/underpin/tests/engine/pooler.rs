@@ -266,7 +266,7 @@ fn a_runner_is_kept_out_and_told_by_whom(#[case] first: bool, #[case] second: bo
     thread::scope(|scope| {
         // Three leases long: it has to be renewed.
         scope.spawn(|| run(&first, &busy, short(1000), &Goal::Head).unwrap());
-        thread::sleep(Duration::from_millis(2000));
+        thread::sleep(Duration::from_secs(2));
         let options = Options { lock_wait: Duration::from_millis(300), ..short(1000) };
 
         let error = run(&second, &busy, options.clone(), &Goal::Head).unwrap_err();
@@ -284,7 +284,32 @@ fn a_runner_is_kept_out_and_told_by_whom(#[case] first: bool, #[case] second: bo
     assert_eq!(applied(&pooled.db), ["0001"]);
 }
 
-/// The process is stopped after its first migration, for longer than its lease lasts.
+#[rstest]
+#[case::behind_the_pooler_postgres(true)]
+#[case::direct_postgres(false)]
+fn a_lent_connection_keeps_out_a_runner_behind_the_pooler(#[case] behind: bool) {
+    let pooled = Pooled::new(Settings::Ignored);
+    let lent = if behind { pooled.url() } else { pooled.db.database_url() };
+    let busy = busy(3.0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            block_on(async || {
+                let engine = Engine::new(&busy, &[], &lent, Options::default()).unwrap();
+                let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
+                engine.migrate_in(&mut conn, "public", &Goal::Head).await.unwrap()
+            })
+        });
+        thread::sleep(Duration::from_millis(1500));
+        let options = Options { lock_wait: Duration::from_millis(300), ..Options::default() };
+
+        let error = run(&pooled.url(), &busy, options, &Goal::Head).unwrap_err();
+
+        assert!(matches!(error, Error::Locked { .. }), "{error:?}");
+    });
+    assert_eq!(ran(&migrate(&pooled.url(), &busy, &Goal::Head).unwrap()), [""; 0]);
+}
+
+/// The process is stopped in a migration, for longer than its lease lasts.
 #[rstest]
 #[case::behind_the_pooler_postgres(true)]
 #[case::direct_postgres(false)]
@@ -300,7 +325,7 @@ fn a_holder_that_was_stopped_finds_the_lock_lost(#[case] behind: bool) {
 
     thread::scope(|scope| {
         let holder = scope.spawn(|| run(&url, &stopped, short(800), &Goal::Head).unwrap_err());
-        thread::sleep(Duration::from_millis(1000));
+        thread::sleep(Duration::from_secs(1));
 
         let start = Instant::now();
         let report = run(&next, &stopped, short(800), &Goal::UpTo("0003".parse().unwrap()));
@@ -390,4 +415,21 @@ fn a_fleet_goes_through_it(#[case] settings: Settings) {
     assert!(standings.iter().all(|one| one.as_ref().unwrap().history.applied.len() == 3));
     assert!(names.iter().all(|name| tables_of(&pooled.db, name) == ["t1", "t3"]));
     assert!(tables_of(&pooled.db, "soiled").is_empty());
+}
+
+/// The record of a statement must not end the transaction that the script has begun.
+#[rstest]
+#[case::behind_the_pooler_postgres(true)]
+#[case::direct_postgres(false)]
+fn a_script_outside_a_transaction_may_begin_one_of_its_own(#[case] behind: bool) {
+    let pooled = Pooled::new(Settings::Refused);
+    let script = "BEGIN; INSERT INTO t1 VALUES (2); INSERT INTO t1 VALUES (2); COMMIT";
+    let mut own = migration(2, "own", script, "");
+    own.metadata.run_in_transaction = false;
+    let catalog = catalog(POSTGRES, vec![table(1), own]);
+    let url = if behind { pooled.url() } else { pooled.db.database_url() };
+
+    migrate(&url, &catalog, &Goal::Head).unwrap_err();
+
+    assert_eq!(pooled.db.texts("SELECT id::text FROM t1"), ["1"]);
 }
