@@ -1,6 +1,9 @@
 //! What a run is to do to one target.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+};
 
 use underpin::{Direction, Error, Goal, Standing, Version, exit};
 
@@ -33,6 +36,7 @@ impl fmt::Display for Action {
 }
 
 /// What a run is to do to one target.
+#[derive(Clone)]
 pub(crate) enum Outlook {
     /// It is there already.
     Nothing { version: Option<Version> },
@@ -87,20 +91,47 @@ impl fmt::Display for TargetGoal {
     }
 }
 
-impl Fleet<'_> {
-    /// What `action` is to do to a target that stands so.
-    pub(crate) fn outlook(
-        &self,
-        target: &Target,
-        standing: Result<Standing, Error>,
-        action: &Action,
-    ) -> Outlook {
-        let refused =
-            |before, error: &Error| Outlook::Refused { before, message: exit::explain(error) };
+/// Judges targets by how they stand; most of a fleet stand alike, and planning takes longer than
+/// comparing.
+pub(crate) struct Judge<'f> {
+    fleet: &'f Fleet<'f>,
+    action: &'f Action,
+    judged: Mutex<Vec<(Standing, Outlook)>>,
+}
+
+/// How many ways of standing are remembered.
+const REMEMBERED: usize = 32;
+
+impl<'f> Judge<'f> {
+    pub(crate) fn new(fleet: &'f Fleet<'f>, action: &'f Action) -> Self {
+        Self { fleet, action, judged: Mutex::default() }
+    }
+
+    /// What is to be done to a target that stands so.
+    pub(crate) fn outlook(&self, target: &Target, standing: Result<Standing, Error>) -> Outlook {
         let standing = match standing {
             Ok(standing) => standing,
             Err(error) => return refused(None, &error),
         };
+        let judged = || self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, outlook)) = judged().iter().find(|(known, _)| *known == standing) {
+            return outlook.clone();
+        }
+        let outlook = self.fleet.outlook(target, &standing, self.action);
+        let mut judged = judged();
+        if judged.len() < REMEMBERED {
+            judged.push((standing, outlook.clone()));
+        }
+        outlook
+    }
+}
+
+fn refused(before: Option<Version>, error: &Error) -> Outlook {
+    Outlook::Refused { before, message: exit::explain(error) }
+}
+
+impl Fleet<'_> {
+    fn outlook(&self, target: &Target, standing: &Standing, action: &Action) -> Outlook {
         let before = standing.history.head().cloned();
         match action {
             Action::Adopt if standing.is_unknown() => {
@@ -110,8 +141,7 @@ impl Fleet<'_> {
             Action::Migrate(goal) if standing.is_unknown() => self.unknown(goal),
             Action::Migrate(goal) => {
                 let url = target.url();
-                let report =
-                    self.engine(&url).and_then(|engine| engine.dry_run_of(&standing, goal));
+                let report = self.engine(&url).and_then(|engine| engine.dry_run_of(standing, goal));
                 match (report, goal.direction()) {
                     (Err(error), _) => refused(before, &error),
                     (Ok(report), _) if report.steps.is_empty() => {

@@ -14,7 +14,7 @@ use underpin::{Dialect, Error, Proof};
 use crate::{
     Action, Fleet, FleetError, Found, Journal, Outcome, State, Target, checkpoint,
     journal::{Done, NewRun, NewTarget},
-    outlook::{Outlook, TargetGoal},
+    outlook::{Judge, Outlook, TargetGoal},
     workers,
 };
 
@@ -133,8 +133,8 @@ impl Fleet<'_> {
         stop: &Stop,
     ) -> Result<i32, FleetError> {
         self.check(options)?;
-        let judge = |target: &Target, standing| self.outlook(target, standing, action);
-        let outlooks = self.probe(&found.targets, judge)?;
+        let judge = Judge::new(self, action);
+        let outlooks = self.probe(&found.targets, |target, one| judge.outlook(target, one))?;
         let (rows, tasks) = plan(found, outlooks, options.canary);
         let failed = rows.iter().filter(|row| row.state == State::Failed.as_str()).count();
         let run = journal.start(

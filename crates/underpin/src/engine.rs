@@ -126,12 +126,13 @@ impl<'a> Engine<'a> {
         };
         let mut session = self.session(access).await?;
         let history = session.history().await?;
-        if self.plan_for(&session, &history, goal)?.steps.is_empty() {
+        let plan = self.plan_for(&session, &history, goal)?;
+        if plan.steps.is_empty() {
             return Ok(self.report(None, Vec::new(), false, &history));
         }
         let mut lock = self.lock(&mut session).await?;
         session.end_with_client().await?;
-        let result = self.migrate_locked(&mut session, &mut lock, goal).await;
+        let result = self.migrate_locked(&mut session, &mut lock, goal, (history, plan)).await;
         lock.release().await;
         checkpoint();
         result
@@ -142,6 +143,7 @@ impl<'a> Engine<'a> {
         session: &mut Session<'_>,
         lock: &mut Lock,
         goal: &Goal,
+        (seen, planned): (History, Plan<'_>),
     ) -> Result<Report, Error> {
         let mut history = session.refresh().await?;
         checkpoint();
@@ -158,7 +160,8 @@ impl<'a> Engine<'a> {
                 None => grouping = Grouping::Single,
             }
         }
-        let plan = self.plan_for(session, &history, goal)?;
+        let unchanged = history == seen;
+        let plan = if unchanged { planned } else { self.plan_for(session, &history, goal)? };
         let steps = self.run(session, lock, &plan, grouping).await?;
         let single = grouping == Grouping::Single && plan.fits_one_transaction();
         let history = session.refresh().await?;

@@ -1,5 +1,7 @@
 //! Who runs a migration, for the history and for those who wait.
 
+use std::sync::OnceLock;
+
 /// Who runs a migration.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
@@ -9,11 +11,14 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// The user and the machine of this process.
-    pub(crate) fn of_this_process() -> Self {
-        let unknown = || "unknown".to_owned();
-        Self {
-            actor: whoami::username().unwrap_or_else(|_| unknown()),
-            host: whoami::hostname().unwrap_or_else(|_| unknown()),
-        }
+    pub(crate) fn of_this_process() -> &'static Self {
+        static IDENTITY: OnceLock<Identity> = OnceLock::new();
+        IDENTITY.get_or_init(|| {
+            let unknown = || "unknown".to_owned();
+            Self {
+                actor: whoami::username().unwrap_or_else(|_| unknown()),
+                host: whoami::hostname().unwrap_or_else(|_| unknown()),
+            }
+        })
     }
 }

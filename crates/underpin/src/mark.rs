@@ -44,9 +44,12 @@ impl<'a> Marks<'a> {
 
     /// The history of the SQLite file at `path`, as far as its header tells it.
     ///
-    /// `None` means that the history has to be read: the file was never marked, somebody else changed
+    /// A file of no bytes, without a journal, is an empty database. `None` means that the history has to be read: the file was never marked, somebody else changed
     /// its schema since, a journal stands beside it, or it is no database.
     pub fn history(&self, path: &Path) -> io::Result<Option<History>> {
+        if fs::metadata(path)?.len() == 0 && !has_journal(path) {
+            return Ok(Some(History::default()));
+        }
         let Some(header) = Header::read(path)? else { return Ok(None) };
         let fits = |digest: &u64| mark(*digest, header.schema_changes) == header.user_version;
         // Most files of a fleet are at head.

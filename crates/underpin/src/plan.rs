@@ -65,9 +65,31 @@ pub struct Step<'a> {
     pub dialect: Dialect,
     /// Of a script outside a transaction: statements that an interrupted run has done already.
     pub resumed: Option<usize>,
+    /// Where the script's statements are.
+    pieces: Vec<Piece>,
+}
+
+/// Where a statement is in its script: a script is split once, and that often in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    offset: usize,
+    length: usize,
+    line: usize,
+    kind: statement::Kind,
 }
 
 impl Step<'_> {
+    /// The script's statements.
+    pub(crate) fn statements(&self) -> Vec<statement::Statement<'_>> {
+        let statement = |piece: &Piece| statement::Statement {
+            text: &self.script[piece.offset..piece.offset + piece.length],
+            offset: piece.offset,
+            line: piece.line,
+            kind: piece.kind,
+        };
+        self.pieces.iter().map(statement).collect()
+    }
+
     /// What to ask the database about people's data after the script.
     pub(crate) fn notes_query(&self) -> Option<&str> {
         match self.direction {
@@ -211,7 +233,7 @@ fn step<'a>(
             })?
             .ok_or_else(|| Refusal::Irreversible { version: version.clone() })?,
     };
-    check_script(catalog, migration, direction, &script)?;
+    let pieces = check_script(catalog, migration, direction, &script)?;
     let code = match direction {
         Direction::Up => code_of(migration, code)?,
         Direction::Down => None,
@@ -219,7 +241,7 @@ fn step<'a>(
     let resumed = history.interrupted.as_ref();
     let resumed = resumed.filter(|one| one.version == *version && one.direction == direction);
     let resumed = resumed.map(|one| one.done);
-    Ok(Step { migration, direction, script, code, dialect: catalog.dialect(), resumed })
+    Ok(Step { migration, direction, script, code, dialect: catalog.dialect(), resumed, pieces })
 }
 
 /// The function that a migration names; the way back is a script alone.
@@ -239,7 +261,7 @@ fn check_script(
     migration: &Migration,
     direction: Direction,
     script: &str,
-) -> Result<(), Refusal> {
+) -> Result<Vec<Piece>, Refusal> {
     let refusal = |line, reason: String| Refusal::Script {
         version: migration.version.clone(),
         direction,
@@ -254,7 +276,13 @@ fn check_script(
             return Err(refusal(one.line, reason.to_owned()));
         }
     }
-    Ok(())
+    let piece = |one: statement::Statement<'_>| Piece {
+        offset: one.offset,
+        length: one.text.len(),
+        line: one.line,
+        kind: one.kind,
+    };
+    Ok(statements.into_iter().map(piece).collect())
 }
 
 fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str> {
@@ -316,9 +344,7 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn fits_one_transaction(&self) -> bool {
         let adds_value = |step: &Step<'_>| {
-            statement::split(&step.script, step.dialect).is_ok_and(|statements| {
-                statements.iter().any(|one| one.kind == statement::Kind::AddEnumValue)
-            })
+            step.pieces.iter().any(|one| one.kind == statement::Kind::AddEnumValue)
         };
         let alone =
             |step: &Step<'_>| !step.migration.metadata.run_in_transaction || adds_value(step);
@@ -344,7 +370,5 @@ fn changes_rows(step: &Step<'_>) -> bool {
         words.next().is_some_and(|first| HARMLESS.contains(&first.as_str()))
             && words.next().is_none_or(|second| second != "OR")
     };
-    step.code.is_some()
-        || statement::split(&step.script, step.dialect)
-            .map_or(true, |statements| !statements.iter().all(|one| harmless(one.text)))
+    step.code.is_some() || !step.statements().iter().all(|one| harmless(one.text))
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use underpin_catalog::Dialect;
 use underpin_db::Conn;
 
-use crate::{Error, sql::json};
+use crate::{Error, error::Doing, sql::json};
 
 mod postgres;
 mod sqlite;
@@ -81,6 +81,16 @@ impl Schema {
     pub(crate) async fn inspect(conn: &mut Conn) -> Result<Self, Error> {
         const DOING: &str = "read the schema";
         match conn.dialect() {
+            // The query takes longer to compile than most schemas to read.
+            Dialect::Sqlite
+                if conn
+                    .text("SELECT name FROM sqlite_schema LIMIT 1")
+                    .await
+                    .doing(DOING)?
+                    .is_none() =>
+            {
+                Ok(Self::default())
+            }
             Dialect::Sqlite => Ok(sqlite::interpret(json(conn, DOING, sqlite::QUERY).await?)),
             Dialect::Postgres => json(conn, DOING, postgres::QUERY).await,
         }

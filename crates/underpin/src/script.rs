@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use underpin_catalog::Dialect;
 
-use crate::{Grouping, Plan, Step, session::Session, transaction::statements};
+use crate::{Grouping, Plan, Step, session::Session};
 
 /// A script that `sqlite3` or `psql` runs to the same end, history rows included.
 pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping) -> String {
@@ -69,7 +69,7 @@ impl Writer<'_, '_> {
         }
         self.title(step);
         let skipped = step.resumed.unwrap_or(0);
-        for (number, statement) in statements(step).iter().enumerate().skip(skipped) {
+        for (number, statement) in step.statements().iter().enumerate().skip(skipped) {
             if number == 0 {
                 self.push(&self.session.progress(step, 0));
             }
@@ -95,7 +95,7 @@ impl Writer<'_, '_> {
     }
 
     fn script(&mut self, step: &Step<'_>) {
-        for statement in statements(step) {
+        for statement in step.statements() {
             self.push(statement.text);
         }
     }

@@ -26,7 +26,7 @@ pub(crate) struct Session<'a> {
     /// What is proven before a transaction is committed.
     pub(crate) proving: Option<Proving<'a>>,
     pub(crate) frame: Frame,
-    identity: Identity,
+    identity: &'static Identity,
 }
 
 /// A connection that ends with the session, or one that somebody lends for it.

@@ -18,7 +18,7 @@ use crate::{
     rebuild::References,
     session::Session,
     sql::literal,
-    transaction::{millis, place, report, statements},
+    transaction::{millis, place, report},
 };
 
 /// Runs one step outside a transaction, or the rest of it.
@@ -61,7 +61,7 @@ async fn script(
         begin(session, step).await.map_err(wrong)?;
     }
     let done = step.resumed.unwrap_or(0);
-    for (number, statement) in statements(step).iter().enumerate() {
+    for (number, statement) in step.statements().iter().enumerate() {
         let failed = |cause| (Some(place(number, statement)), cause);
         if number < done {
             // The session is a new one, and the rest may count on what they set.
@@ -101,7 +101,7 @@ async fn still_held(lock: &mut Lock) -> Result<(), StepCause> {
 
 /// Whether a statement of the script counts on the connection for those after it.
 pub(crate) fn sets_the_session(step: &Step<'_>) -> bool {
-    statements(step).iter().any(|statement| sets(statement.text))
+    step.statements().iter().any(|statement| sets(statement.text))
 }
 
 /// `SET`, `PRAGMA` and `ATTACH` hold as long as the connection.

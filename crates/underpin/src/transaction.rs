@@ -132,7 +132,7 @@ async fn sqlite_step(
     session.conn.batch(&before).await.map_err(database)?;
     checkpoint();
     let mut references = Vec::new();
-    for (number, statement) in statements(step).iter().enumerate() {
+    for (number, statement) in step.statements().iter().enumerate() {
         let failed = |error: DbError| Failure {
             place: Some(place(number, statement)),
             ..Failure::new(index, error)
@@ -162,11 +162,6 @@ async fn sqlite_step(
     session.conn.batch(&after).await.map_err(database)?;
     checkpoint();
     Ok(report(step, elapsed, notes))
-}
-
-/// The statements of a script that the planner has split before.
-pub(crate) fn statements<'s>(step: &'s Step<'_>) -> Vec<statement::Statement<'s>> {
-    statement::split(&step.script, step.dialect).unwrap_or_default()
 }
 
 /// Where `statement`, counted from 0, is in its script.

@@ -1,5 +1,6 @@
 //! `underpin fleet`, on SQLite files and on PostgreSQL schemas.
 
+mod crash;
 mod dry_run;
 mod oddities;
 mod output;

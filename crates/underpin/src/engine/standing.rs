@@ -29,7 +29,8 @@ impl Engine<'_> {
         if let (Some(marks), Some(path)) = (marks, self.url.sqlite_path())
             && let Ok(Some(history)) = marks.history(path)
         {
-            return Ok(Standing { history, has_tables: true });
+            let has_tables = !history.applied.is_empty();
+            return Ok(Standing { history, has_tables });
         }
         let mut conn = self.connect(Access::ReadOnly).await?;
         let history = Tables::find(&mut conn).await?.read(&mut conn, self.catalog).await?;

@@ -3,7 +3,7 @@
 
 use underpin_db::DbError;
 
-use super::{Failure, Place, place, report, statements};
+use super::{Failure, Place, place, report};
 use crate::{Step, StepReport, checkpoint::checkpoint, code, proof::Before, session::Session};
 
 pub(super) async fn run(
@@ -123,7 +123,7 @@ impl<'s> Message<'s> {
         }
         self.text.push_str(step.script.trim_start_matches('\u{feff}'));
         self.text.push_str("\n;\n");
-        self.statements += statements(step).len();
+        self.statements += step.statements().len();
     }
 
     /// The record tells how long the step took.
@@ -173,7 +173,7 @@ impl<'s> Message<'s> {
 impl Part<'_> {
     fn place(&self, error: &DbError) -> Option<Place> {
         let script = self.script?;
-        let statements = statements(self.step);
+        let statements = self.step.statements();
         let number = match error.position {
             Some(position) => {
                 let chars = position.checked_sub(script.chars + 1)?;
