@@ -157,7 +157,7 @@ impl Report {
                         "slowest: "
                         @for (index, (took, row)) in worked.iter().take(SLOWEST).enumerate() {
                             @if index > 0 { ", " }
-                            b { (row.id) } " " (time(*took))
+                            span { b { (row.id) } " " (time(*took)) }
                         }
                     }
                 } @else {
