@@ -153,7 +153,8 @@ impl Bare {
         let (runtime, client) = self.server.insert(server);
         let schema = format!("project_{number}");
         let script = script.replace("project_1", &schema);
-        let message = format!("SET search_path TO {schema};\n{script}");
+        let path = format!("SET search_path TO {schema}");
+        let message = format!("{path};\n{}", script.replace("RESET search_path", &path));
         Ok(runtime.block_on(client.batch_execute(&message))?)
     }
 }

@@ -346,7 +346,8 @@ async fn transform(
         Some(query) => session.conn.texts(query).await?,
         None => Vec::new(),
     };
-    session.commit().await?;
+    let history = session.history_now().await?;
+    session.commit(&history).await?;
     Ok(notes)
 }
 

@@ -164,8 +164,7 @@ impl<'a> Engine<'a> {
         let plan = if unchanged { planned } else { self.plan_for(session, &history, goal)? };
         let steps = self.run(session, lock, &plan, grouping).await?;
         let single = grouping == Grouping::Single && plan.fits_one_transaction();
-        let history = session.refresh().await?;
-        Ok(self.report(adopted, steps, single, &history))
+        Ok(self.report(adopted, steps, single, &history.after(&plan)))
     }
 
     fn plan(&self, history: &History, goal: &Goal) -> Result<Plan<'a>, Refused> {

@@ -223,6 +223,11 @@ impl Tables {
         Self { dialect: Dialect::Postgres, schema: Some(schema.to_owned()), diesel, own }
     }
 
+    /// The same place, where both tables are.
+    pub(crate) fn made(&self) -> Self {
+        Self { diesel: true, own: true, ..self.clone() }
+    }
+
     /// PostgreSQL: the schema that is migrated.
     pub(crate) fn schema(&self) -> Option<&str> {
         self.schema.as_deref()

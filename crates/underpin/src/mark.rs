@@ -17,7 +17,7 @@ use std::{
 use underpin_catalog::{Catalog, Checksum, Dialect, Version};
 use underpin_db::DbError;
 
-use crate::{Error, History, adopt, error::Doing, session::Session};
+use crate::{History, adopt, session::Session};
 
 /// The marks that the versions of a catalog leave in SQLite files.
 #[derive(Debug)]
@@ -116,16 +116,20 @@ fn mark(digest: u64, schema_changes: u32) -> i32 {
 }
 
 impl Session<'_> {
-    /// SQLite: puts the mark of what is applied now into the header, inside the transaction that is
-    /// open. A history that is not one set's alone, or that must be looked at, gets none.
-    pub(crate) async fn mark(&mut self) -> Result<(), Error> {
-        const DOING: &str = "mark the file";
-        if self.conn.dialect() != Dialect::Sqlite {
-            return Ok(());
+    /// Ends the transaction that is open, which led to `history`. On SQLite the header says so, too.
+    pub(crate) async fn commit(&mut self, history: &History) -> Result<(), DbError> {
+        if self.conn.dialect() == Dialect::Sqlite {
+            self.mark(history).await?;
         }
+        let end = self.frame.end.join(";\n");
+        self.conn.batch(&end).await
+    }
+
+    /// A history that is not one set's alone, or that must be looked at, gets no mark.
+    async fn mark(&mut self, history: &History) -> Result<(), DbError> {
         let query = "SELECT user_version || ' ' || schema_version \
                      FROM pragma_user_version, pragma_schema_version";
-        let text = self.conn.text(query).await.doing(DOING)?.unwrap_or_default();
+        let text = self.conn.text(query).await?.unwrap_or_default();
         let numbers = text.split_once(' ').and_then(|(user, schema)| {
             Some((user.parse::<i32>().ok()?, schema.parse::<i64>().ok()?))
         });
@@ -133,24 +137,14 @@ impl Session<'_> {
         if user_version > 0 {
             return Ok(());
         }
-        let history = self.history_now().await?;
         // SQLite shows its unsigned number as a signed one.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
-        let wanted = digest_of(self.catalog.set(), &history)
+        let wanted = digest_of(self.catalog.set(), history)
             .map_or(0, |digest| mark(digest, schema_changes as u32));
         if wanted == user_version {
             return Ok(());
         }
-        self.conn.batch(&format!("PRAGMA user_version = {wanted}")).await.doing(DOING)
-    }
-
-    /// Ends the transaction that is open, and marks the file with what it did.
-    pub(crate) async fn commit(&mut self) -> Result<(), DbError> {
-        if let Err(error) = self.mark().await {
-            return Err(DbError { message: crate::exit::explain(&error), ..DbError::default() });
-        }
-        let end = self.frame.end.join(";\n");
-        self.conn.batch(&end).await
+        self.conn.batch(&format!("PRAGMA user_version = {wanted}")).await
     }
 }
 

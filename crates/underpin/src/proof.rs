@@ -4,6 +4,7 @@
 //! a table that no script names must keep as many as it had. What fails is rolled back.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
     sync::{Mutex, PoisonError},
@@ -12,7 +13,9 @@ use std::{
 use underpin_catalog::{Catalog, Dialect, Version};
 use underpin_db::{Conn, DbError};
 
-use crate::{Direction, Error, Schema, Step, StepCause, adopt, rebuild::rows, session::Session};
+use crate::{
+    Direction, Error, History, Schema, Step, StepCause, adopt, rebuild::rows, session::Session,
+};
 
 /// What the versions of a catalog build, for comparing many targets with.
 #[derive(Debug)]
@@ -40,14 +43,14 @@ impl Proof {
     }
 
     /// What the versions up to `reached` build; `None` for versions with gaps, which nobody built.
-    fn expected(&self, catalog: &Catalog, reached: &BTreeSet<Version>) -> Option<Schema> {
+    fn expected(&self, catalog: &Catalog, reached: &BTreeSet<Version>) -> Option<Cow<'_, Schema>> {
         let all = catalog.migrations().iter().map(|one| &one.version);
         if !all.take(reached.len()).eq(reached) {
             return None;
         }
         match reached.last() {
-            Some(version) => self.versions.get(version).cloned(),
-            None => Some(Schema::default()),
+            Some(version) => self.versions.get(version).map(Cow::Borrowed),
+            None => Some(Cow::Owned(Schema::default())),
         }
     }
 
@@ -79,10 +82,12 @@ impl Session<'_> {
         Ok(Before { rows })
     }
 
-    /// Proves that `steps` built what their versions are and left the rest alone.
+    /// Proves that `steps`, which led to `history`, built what their versions are and left the rest
+    /// alone.
     pub(crate) async fn prove(
         &mut self,
         steps: &[Step<'_>],
+        history: &History,
         before: &Before,
     ) -> Result<(), StepCause> {
         let Some(Proving { proof, .. }) = self.proving else { return Ok(()) };
@@ -91,7 +96,7 @@ impl Session<'_> {
             let path = adopt::scratch_path(schema);
             self.conn.batch(&path).await?;
         }
-        self.prove_schema(proof, steps).await?;
+        self.prove_schema(proof, steps, history).await?;
         if before.rows.is_empty() {
             return Ok(());
         }
@@ -106,10 +111,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn prove_schema(&mut self, proof: &Proof, steps: &[Step<'_>]) -> Result<(), StepCause> {
-        let unfit = |error: Error| StepCause::Unfit(crate::exit::explain(&error));
-        let history = self.history_now().await.map_err(unfit)?;
-        let mut reached: BTreeSet<_> = history.applied.into_keys().collect();
+    async fn prove_schema(
+        &mut self,
+        proof: &Proof,
+        steps: &[Step<'_>],
+        history: &History,
+    ) -> Result<(), StepCause> {
+        // A script outside a transaction is recorded when it is proven.
+        let mut reached: BTreeSet<_> = history.applied.keys().cloned().collect();
         for step in steps {
             match step.direction {
                 Direction::Up => reached.insert(step.migration.version.clone()),
@@ -125,7 +134,8 @@ impl Session<'_> {
         if digest.is_some_and(|digest| proof.is_known(digest)) {
             return Ok(());
         }
-        let live = Schema::inspect(&mut self.conn).await.map_err(unfit)?;
+        let live = Schema::inspect(&mut self.conn).await;
+        let live = live.map_err(|error| StepCause::Unfit(crate::exit::explain(&error)))?;
         let differences = expected.differences(&live);
         if !differences.is_empty() {
             return Err(StepCause::Unfit(adopt::list(&differences)));

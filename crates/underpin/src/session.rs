@@ -6,7 +6,7 @@ use std::{
 };
 
 use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
-use underpin_db::Conn;
+use underpin_db::{Conn, DbError};
 
 use crate::{
     Direction, Error, History, Step,
@@ -146,9 +146,14 @@ impl<'a> Session<'a> {
         self.tables.read(&mut self.conn, self.catalog).await
     }
 
-    /// What the transaction that is open made of it, which may come to nothing.
-    pub(crate) async fn history_now(&mut self) -> Result<History, Error> {
-        Tables::find(&mut self.conn).await?.read(&mut self.conn, self.catalog).await
+    /// What the transaction that is open made of it, which may come to nothing. It has made both tables.
+    pub(crate) async fn history_now(&mut self) -> Result<History, DbError> {
+        let tables = self.tables.made();
+        let history = tables.read(&mut self.conn, self.catalog).await;
+        history.map_err(|error| DbError {
+            message: crate::exit::explain(&error),
+            ..DbError::default()
+        })
     }
 
     /// Looks again, now that nobody else may change it.

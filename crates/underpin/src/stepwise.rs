@@ -81,7 +81,8 @@ async fn script(
         checkpoint();
     }
     still_held(lock).await.map_err(|cause| (None, cause))?;
-    let proven = session.prove(std::slice::from_ref(step), &Before::default()).await;
+    let history = session.history_now().await.map_err(wrong)?;
+    let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
     proven.map_err(|cause| (None, cause))?;
     let notes = session.notes(step).await.map_err(wrong)?;
     finish(session, step, millis(start)).await.map_err(wrong)?;

@@ -108,11 +108,12 @@ async fn sqlite_transaction(
     for (index, step) in steps.iter().enumerate() {
         reports.push(sqlite_step(session, index, step).await?);
     }
-    session.prove(steps, &before).await.map_err(end)?;
+    let history = session.history_now().await.map_err(wrong)?;
+    session.prove(steps, &history, &before).await.map_err(end)?;
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await.map_err(end)?;
     }
-    session.commit().await.map_err(wrong)?;
+    session.commit(&history).await.map_err(wrong)?;
     checkpoint();
     Ok(reports)
 }

@@ -49,7 +49,7 @@ async fn prove(session: &mut Session<'_>, copy: &Path) -> Result<(), Error> {
     if objects(&mut conn).await? != objects(&mut session.conn).await? {
         return Err(wrong("the copy has other tables".to_owned()));
     }
-    let history = session.history_now().await?;
+    let history = session.history().await?;
     let copied = Session::new(conn, session.catalog).await?.history().await?;
     if copied == history { Ok(()) } else { Err(wrong("the copy has another history".to_owned())) }
 }

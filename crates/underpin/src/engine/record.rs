@@ -88,7 +88,8 @@ impl Session<'_> {
                 return self.conn.batch(&message).await;
             }
             self.conn.batch(&format!("BEGIN;\n{}", statements.join(";\n"))).await?;
-            self.commit().await
+            let history = self.history_now().await?;
+            self.commit(&history).await
         };
         let result = result.await;
         if result.is_err() {

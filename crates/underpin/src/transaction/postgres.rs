@@ -4,7 +4,9 @@
 use underpin_db::DbError;
 
 use super::{Failure, Place, place, report};
-use crate::{Step, StepReport, checkpoint::checkpoint, code, proof::Before, session::Session};
+use crate::{
+    Step, StepCause, StepReport, checkpoint::checkpoint, code, proof::Before, session::Session,
+};
 
 pub(super) async fn run(
     session: &mut Session<'_>,
@@ -56,8 +58,9 @@ async fn transaction(
     if session.proving.is_some() {
         message.send(session, &mut reports).await?;
         message = Message::default();
-        let proven = session.prove(steps, &before).await;
-        proven.map_err(|cause| Failure::new(steps.len() - 1, cause))?;
+        let end = |cause: StepCause| Failure::new(steps.len() - 1, cause);
+        let history = session.history_now().await.map_err(|error| end(error.into()))?;
+        session.prove(steps, &history, &before).await.map_err(end)?;
     }
     session.frame.end.iter().for_each(|statement| message.push(statement));
     message.send(session, &mut reports).await?;
