@@ -113,29 +113,25 @@ impl Source {
 }
 
 impl Found {
-    /// Parts candidates into targets and others by what stands for the wildcard in their names.
-    fn sort(source: String, names: Names, candidates: Vec<Candidate>) -> Self {
-        let mut numbered = Vec::new();
-        let mut skipped = Vec::new();
+    /// Parts candidates, which come by name, into targets and others by what stands for the wildcard.
+    fn sort(source: String, names: Names, candidates: impl Iterator<Item = Candidate>) -> Self {
+        let mut found = Self { source, targets: Vec::new(), skipped: Vec::new() };
         for Candidate { name, wildcard, place } in candidates {
-            match (names, wildcard.parse::<u64>()) {
-                (Names::Any, _) => numbered.push((None, Target { id: wildcard, place })),
-                (Names::Numbers, Ok(number)) if number.to_string() == wildcard => {
-                    numbered.push((Some(number), Target { id: wildcard, place }));
-                }
-                (Names::Numbers, Ok(number)) => skipped.push(Skipped {
-                    name,
-                    reason: format!("`{wildcard}` is not how {number} is written"),
-                }),
-                (Names::Numbers, Err(_)) => {
-                    let reason = format!("`{wildcard}` is no number: `--any-name` takes it");
-                    skipped.push(Skipped { name, reason });
-                }
+            let reason = match wildcard.parse::<u64>() {
+                _ if names == Names::Any => None,
+                Ok(number) if number.to_string() == wildcard => None,
+                Ok(number) => Some(format!("`{wildcard}` is not how {number} is written")),
+                Err(_) => Some(format!("`{wildcard}` is no number: `--any-name` takes it")),
+            };
+            match reason {
+                None => found.targets.push(Target { id: wildcard, place }),
+                Some(reason) => found.skipped.push(Skipped { name, reason }),
             }
         }
-        // Candidates come by name.
-        numbered.sort_by_key(|(number, _)| *number);
-        Self { source, targets: numbered.into_iter().map(|(_, target)| target).collect(), skipped }
+        if names == Names::Numbers {
+            found.targets.sort_by_key(|target| target.id.parse::<u64>().ok());
+        }
+        found
     }
 }
 

@@ -95,7 +95,11 @@ impl Journal {
 
     /// Writes down a new run with all of its targets, and gives its number. Runs that were killed are
     /// over with that.
-    pub(crate) fn start(&self, run: &NewRun, all: &[NewTarget]) -> Result<i32, FleetError> {
+    pub(crate) fn start(
+        &self,
+        run: &NewRun,
+        all: impl Iterator<Item = NewTarget>,
+    ) -> Result<i32, FleetError> {
         let result = self.conn().immediate_transaction(|conn| {
             diesel::update(runs::table.filter(runs::outcome.eq(Outcome::Running.as_str())))
                 .set(runs::outcome.eq(Outcome::Abandoned.as_str()))

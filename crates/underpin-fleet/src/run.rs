@@ -135,8 +135,9 @@ impl Fleet<'_> {
         self.check(options)?;
         let judge = Judge::new(self, action);
         let outlooks = self.probe(&found.targets, |target, one| judge.outlook(target, one))?;
-        let (rows, tasks) = plan(found, outlooks, options.canary);
-        let failed = rows.iter().filter(|row| row.state == State::Failed.as_str()).count();
+        let tasks = tasks_of(found, &outlooks, options.canary);
+        let is_refused = |outlook: &&Outlook| matches!(outlook, Outlook::Refused { .. });
+        let failed = outlooks.iter().filter(is_refused).count();
         let run = journal.start(
             &NewRun {
                 set: self.catalog.set().to_owned(),
@@ -146,9 +147,9 @@ impl Fleet<'_> {
                 started_at: now(),
                 outcome: Outcome::Running.as_str(),
             },
-            &rows,
+            rows(found, &outlooks, &tasks),
         )?;
-        drop(rows);
+        drop(outlooks);
         checkpoint();
         self.execute(journal, run, &tasks, options, (found.targets.len(), failed), (watch, stop))?;
         Ok(run)
@@ -314,60 +315,61 @@ impl Running<'_> {
     }
 }
 
-/// What the journal is to say of each target, and the work, in waves.
-fn plan(found: &Found, outlooks: Vec<Outlook>, canary: usize) -> (Vec<NewTarget>, Vec<Task<'_>>) {
-    let mut rows = Vec::with_capacity(outlooks.len());
-    let mut tasks = Vec::new();
+/// The work, in waves.
+fn tasks_of<'t>(found: &'t Found, outlooks: &[Outlook], canary: usize) -> Vec<Task<'t>> {
     let mut waves = Waves::new(canary);
-    for (number, (target, outlook)) in (1..).zip(found.targets.iter().zip(outlooks)) {
-        let mut row = NewTarget {
-            number,
-            id: target.id.clone(),
-            place: target.place.to_string(),
-            wave: 0,
-            goal: None,
-            state: State::Unchanged.as_str(),
-            version_before: None,
-            version_after: None,
-            steps: 0,
-            message: None,
-        };
-        let text = |version: Option<underpin::Version>| version.map(|version| version.to_string());
-        match outlook {
-            Outlook::Nothing { version } => {
-                row.version_after = text(version);
-                row.version_before.clone_from(&row.version_after);
-            }
-            Outlook::Refused { before, message } => {
-                row.state = State::Failed.as_str();
-                row.version_before = text(before);
-                row.version_after.clone_from(&row.version_before);
-                row.message = Some(message);
-            }
-            Outlook::Work { before, goal } => {
-                row.state = State::Waiting.as_str();
-                row.wave = waves.next();
-                row.version_before = text(before);
-                row.goal = Some(goal.to_string());
-                tasks.push(Task { number, wave: row.wave, goal, target });
-            }
+    let all = (1..).zip(found.targets.iter().zip(outlooks));
+    let tasks = all.filter_map(|(number, (target, outlook))| match outlook {
+        Outlook::Work { goal, .. } => {
+            Some(Task { number, wave: waves.next(), goal: goal.clone(), target })
         }
-        rows.push(row);
-    }
-    let first = i32::try_from(rows.len()).unwrap_or(i32::MAX).saturating_add(1);
-    rows.extend((first..).zip(&found.skipped).map(|(number, skipped)| NewTarget {
-        number,
-        id: skipped.name.clone(),
-        place: skipped.name.clone(),
-        wave: 0,
-        goal: None,
-        state: State::Skipped.as_str(),
-        version_before: None,
-        version_after: None,
-        steps: 0,
+        Outlook::Nothing { .. } | Outlook::Refused { .. } => None,
+    });
+    tasks.collect()
+}
+
+/// What the journal is to say of each target, made one by one: all of them at once would be much.
+fn rows<'r>(
+    found: &'r Found,
+    outlooks: &'r [Outlook],
+    tasks: &'r [Task<'_>],
+) -> impl Iterator<Item = NewTarget> + 'r {
+    let mut tasks = tasks.iter().peekable();
+    let targets = (1..).zip(found.targets.iter().zip(outlooks));
+    let targets = targets.map(move |(number, (target, outlook))| {
+        let task = tasks.next_if(|task| task.number == number);
+        row(number, target, outlook, task.map_or(0, |task| task.wave))
+    });
+    let first = i32::try_from(found.targets.len()).unwrap_or(i32::MAX).saturating_add(1);
+    let skipped = (first..).zip(&found.skipped).map(|(number, skipped)| NewTarget {
         message: Some(skipped.reason.clone()),
-    }));
-    (rows, tasks)
+        ..NewTarget::new(number, &skipped.name, skipped.name.clone(), State::Skipped)
+    });
+    targets.chain(skipped)
+}
+
+fn row(number: i32, target: &Target, outlook: &Outlook, wave: i32) -> NewTarget {
+    let text = |version: &Option<underpin::Version>| version.as_ref().map(ToString::to_string);
+    let row = |state| NewTarget::new(number, &target.id, target.place.to_string(), state);
+    match outlook {
+        Outlook::Nothing { version } => NewTarget {
+            version_before: text(version),
+            version_after: text(version),
+            ..row(State::Unchanged)
+        },
+        Outlook::Refused { before, message } => NewTarget {
+            version_before: text(before),
+            version_after: text(before),
+            message: Some(message.clone()),
+            ..row(State::Failed)
+        },
+        Outlook::Work { before, goal } => NewTarget {
+            version_before: text(before),
+            goal: Some(goal.to_string()),
+            wave,
+            ..row(State::Waiting)
+        },
+    }
 }
 
 /// Counts targets into waves.

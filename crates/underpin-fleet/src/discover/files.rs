@@ -24,24 +24,30 @@ pub(super) fn find(pattern: &str, names: Names) -> Result<Found, FleetError> {
     let paths = glob::glob_with(absolute, options).map_err(|error| wrong(error.to_string()))?;
     let name = pattern.rsplit('/').next().unwrap_or(pattern);
     let parts = if names == Names::Numbers { Some(around(name, '*')?) } else { None };
-    let mut candidates = Vec::new();
-    for path in paths {
-        let path = path.map_err(|error| FleetError::Directory {
+    let mut unreadable = None;
+    let candidates = paths.map_while(|path| match path {
+        Ok(path) => Some(candidate(path, parts)),
+        Err(error) => {
+            unreadable = Some(error);
+            None
+        }
+    });
+    let found = Found::sort(format!("files `{pattern}`"), names, candidates);
+    match unreadable {
+        None => Ok(found),
+        Some(error) => Err(FleetError::Directory {
             path: error.path().to_owned(),
             reason: error.error().to_string(),
-        })?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
-        let wildcard = match parts {
-            Some((before, after)) => {
-                name.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)).unwrap_or(&name)
-            }
-            None => &name,
-        };
-        let wildcard = wildcard.to_owned();
-        candidates.push(Candidate { name, wildcard, place: Place::File(path) });
+        }),
     }
-    Ok(Found::sort(format!("files `{pattern}`"), names, candidates))
+}
+
+/// `parts` is what stands before and after the wildcard, when that is what counts.
+fn candidate(path: PathBuf, parts: Option<(&str, &str)>) -> Candidate {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let around = parts.and_then(|(before, after)| name.strip_prefix(before)?.strip_suffix(after));
+    let wildcard = around.unwrap_or(&name).to_owned();
+    Candidate { name, wildcard, place: Place::File(path) }
 }
 
 /// The directory that a pattern begins with.

@@ -24,6 +24,6 @@ pub(super) fn find(url: &DatabaseUrl, pattern: &str, names: Names) -> Result<Fou
         name: schema.clone(),
         place: Place::Schema { database: Arc::clone(&database), schema },
     };
-    let candidates = found.into_iter().map(candidate).collect();
+    let candidates = found.into_iter().map(candidate);
     Ok(Found::sort(format!("schemas `{pattern}` of {url}"), names, candidates))
 }

@@ -161,6 +161,23 @@ pub(crate) struct NewTarget {
     pub(crate) message: Option<String>,
 }
 
+impl NewTarget {
+    pub(crate) fn new(number: i32, id: &str, place: String, state: State) -> Self {
+        Self {
+            number,
+            id: id.to_owned(),
+            place,
+            wave: 0,
+            goal: None,
+            state: state.as_str(),
+            version_before: None,
+            version_after: None,
+            steps: 0,
+            message: None,
+        }
+    }
+}
+
 /// What came of a target.
 #[derive(AsChangeset)]
 #[diesel(table_name = targets)]
