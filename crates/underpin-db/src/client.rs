@@ -105,8 +105,12 @@ impl PgClient {
         let prefix = if !self.is_pooled() || self.open || ends || self.settings.is_empty() {
             String::new()
         } else {
-            // The level of the transaction can be set as long as nothing was read.
-            format!("SET TRANSACTION ISOLATION LEVEL READ COMMITTED;\n{};\n", set(&self.settings))
+            // The level of the transaction can be set as long as nothing was read, and what begins it
+            // in `statements` may only say the same.
+            let level = statements.strip_prefix("BEGIN ISOLATION LEVEL ");
+            let level =
+                level.map_or("READ COMMITTED", |rest| rest.split(';').next().unwrap_or(rest));
+            format!("SET TRANSACTION ISOLATION LEVEL {level};\n{};\n", set(&self.settings))
         };
         let before = if prefix.is_empty() { 0 } else { PREFIX };
         let read = |number: usize, row: &SimpleQueryRow| read(number.checked_sub(before)?, row);

@@ -6,6 +6,7 @@ mod discover;
 mod disk;
 mod failures;
 mod journal;
+mod pooler;
 mod run;
 mod standing;
 

@@ -1,0 +1,43 @@
+//! A fleet of schemas behind a transaction pooler.
+
+use rstest::rstest;
+use underpin::Goal;
+use underpin_fleet::{Action, Names, RunOptions, Source, Stop};
+use underpin_testkit::{Dialect, PgBouncer, Settings};
+
+use crate::{HEAD, Home, fleet, tables};
+
+#[rstest]
+#[case::refused_postgres(Settings::Refused)]
+#[case::ignored_postgres(Settings::Ignored)]
+fn a_fleet_goes_through_it(#[case] settings: Settings) {
+    let home = Home::new(Dialect::Postgres, 20);
+    let bouncer = PgBouncer::start(&home.db, settings);
+    let source = Source::Schemas {
+        url: bouncer.url(&home.db).parse().unwrap(),
+        pattern: "project_%".to_owned(),
+        names: Names::Numbers,
+    };
+    let catalog = tables(Dialect::Postgres, 3);
+    let found = source.find().unwrap();
+    let journal = home.journal();
+    let run = |action: &Action, options: &RunOptions| {
+        let stop = Stop::default();
+        fleet(&catalog).run(&found, action, options, &journal, &(), &stop).unwrap();
+        journal.report(None).unwrap()
+    };
+
+    // The canaries take connections and leases of their own, the others share those of the workers.
+    let report = run(&HEAD, &RunOptions { canary: 2, ..RunOptions::default() });
+    assert_eq!((report.counts.done, report.run.outcome.as_str()), (20, "done"), "{report:#?}");
+    assert!((1..=20).all(|number| home.applied(number).len() == 3));
+    assert!(home.db.tables().is_empty(), "the schema of nobody got {:?}", home.db.tables());
+
+    home.batch(7, "DROP TABLE __diesel_schema_migrations; DROP TABLE underpin_history");
+    let report = run(&Action::Adopt, &RunOptions::default());
+    assert_eq!((report.counts.done, report.counts.unchanged), (1, 19), "{report:#?}");
+
+    let report = run(&Action::Migrate(Goal::Down(1)), &RunOptions::default());
+    assert_eq!(report.counts.done, 20, "{report:#?}");
+    assert!((1..=20).all(|number| home.applied(number).len() == 2));
+}
