@@ -1,6 +1,7 @@
 //! What a run is to do to one target.
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Mutex, PoisonError},
 };
@@ -96,6 +97,8 @@ impl fmt::Display for TargetGoal {
 pub(crate) struct Judge<'f> {
     fleet: &'f Fleet<'f>,
     action: &'f Action,
+    /// Where single targets go, by their places, when not where the action says.
+    goals: HashMap<String, TargetGoal>,
     judged: Mutex<Vec<(Standing, Outlook)>>,
 }
 
@@ -103,8 +106,12 @@ pub(crate) struct Judge<'f> {
 const REMEMBERED: usize = 32;
 
 impl<'f> Judge<'f> {
-    pub(crate) fn new(fleet: &'f Fleet<'f>, action: &'f Action) -> Self {
-        Self { fleet, action, judged: Mutex::default() }
+    pub(crate) fn new(
+        fleet: &'f Fleet<'f>,
+        action: &'f Action,
+        goals: HashMap<String, TargetGoal>,
+    ) -> Self {
+        Self { fleet, action, goals, judged: Mutex::default() }
     }
 
     /// What is to be done to a target that stands so.
@@ -113,6 +120,10 @@ impl<'f> Judge<'f> {
             Ok(standing) => standing,
             Err(error) => return refused(None, &error),
         };
+        if let Some(goal) = self.goals.get(&target.place.to_string()) {
+            let action = goal.goal().map_or(Action::Adopt, Action::Migrate);
+            return self.fleet.outlook(target, &standing, &action);
+        }
         let judged = || self.judged.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, outlook)) = judged().iter().find(|(known, _)| *known == standing) {
             return outlook.clone();

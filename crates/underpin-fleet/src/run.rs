@@ -132,8 +132,20 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
+        let judge = Judge::new(self, action, HashMap::new());
+        self.begin(found, &judge, action, options, journal, (watch, stop))
+    }
+
+    fn begin(
+        &self,
+        found: &Found,
+        judge: &Judge<'_>,
+        action: &Action,
+        options: &RunOptions,
+        journal: &Journal,
+        (watch, stop): (&dyn Watch, &Stop),
+    ) -> Result<i32, FleetError> {
         self.check(options)?;
-        let judge = Judge::new(self, action);
         let outlooks = self.probe(&found.targets, |target, one| judge.outlook(target, one))?;
         let tasks = tasks_of(found, &outlooks, options.canary);
         let is_refused = |outlook: &&Outlook| matches!(outlook, Outlook::Refused { .. });
@@ -191,7 +203,8 @@ impl Fleet<'_> {
         })
     }
 
-    /// Runs the targets that failed in the newest run once more, as a new run.
+    /// Runs the targets that failed in the newest run once more, as a new run. They go where they were
+    /// to go then, however far they came.
     pub fn retry_failed(
         &self,
         found: &Found,
@@ -211,12 +224,16 @@ impl Fleet<'_> {
             let reason = format!("is of a kind that this program does not know: `{}`", last.action);
             FleetError::NotResumable { number, reason }
         })?;
+        let goals = failed
+            .iter()
+            .filter_map(|row| Some((row.place.clone(), TargetGoal::parse(row.goal.as_deref()?)?)));
+        let judge = Judge::new(self, &action, goals.collect());
         let places: HashSet<&str> = failed.iter().map(|row| row.place.as_str()).collect();
         let still = |target: &&Target| places.contains(target.place.to_string().as_str());
         let targets: Vec<_> = found.targets.iter().filter(still).cloned().collect();
         let source = format!("those that failed in run {number}, of {}", found.source);
         let found = Found { source, targets, skipped: Vec::new() };
-        self.run(&found, &action, &options, journal, watch, stop)
+        self.begin(&found, &judge, &action, &options, journal, (watch, stop))
     }
 
     fn check(&self, options: &RunOptions) -> Result<(), FleetError> {

@@ -154,3 +154,27 @@ fn the_version_of_a_failed_target_is_where_it_came_to(#[case] dialect: Dialect) 
     assert_eq!(home.applied(1), ["0001", "0002"]);
     assert_eq!(states(&report)["2"], ("done", Some("0004".to_owned())));
 }
+
+/// Trying again ends where the first try was to end, and not as far again.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_target_that_came_half_way_is_tried_again_from_there(#[case] dialect: Dialect) {
+    let mut parted = tables(dialect, 4).migrations().to_vec();
+    parted[2].metadata.run_in_transaction = false;
+    let catalog = crate::catalog(dialect, parted);
+    let home = Home::at_head(&catalog, 2);
+    home.batch(1, "DROP TABLE t2");
+    let unproven = RunOptions { verify: false, ..whatever() };
+    let report = home.run(&fleet(&catalog), &Action::Migrate(Goal::Down(3)), &unproven);
+    assert_eq!(states(&report)["1"], ("failed", Some("0002".to_owned())));
+    home.batch(1, "CREATE TABLE t2 (id INTEGER)");
+
+    let journal = home.journal();
+    fleet(&catalog).retry_failed(&home.found(), &journal, &(), &Stop::default()).unwrap();
+
+    assert_eq!(
+        (home.applied(1), home.applied(2)),
+        (vec!["0001".to_owned()], vec!["0001".to_owned()])
+    );
+}
