@@ -5,7 +5,7 @@ use std::{fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 use chrono::{NaiveDateTime, TimeDelta};
 use moka::future::Cache;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
-use underpin::{Engine, Goal, Marks};
+use underpin::{Engine, Goal};
 use underpin_db::{DatabaseUrl, Db};
 use underpin_migrations::{CODE, project};
 use underpin_models::{
@@ -277,10 +277,8 @@ impl Inner {
         blocking(async move || {
             let engine = Engine::new(catalog, CODE, &url, options);
             let engine = engine.map_err(ProjectError::schema(id))?;
-            // The header of a file tells without a look at its history, as it does for a fleet.
-            let standing = engine.standing(Some(&Marks::new(catalog))).await;
-            let standing = standing.map_err(ProjectError::opening(id, &url))?;
-            let status = engine.status_of(&standing.history);
+            // The file is opened in any case, so its history is read and its header not believed.
+            let status = engine.status().await.map_err(ProjectError::opening(id, &url))?;
             if !status.problems.is_empty() {
                 return Err(ProjectError::Schema { id, reason: lines(&status.problems) });
             }
