@@ -1,6 +1,6 @@
 //! Finds out how the targets stand, opening as few as possible.
 
-use underpin::{Access, Engine, Error, Grouping, Marks, Options, Standing};
+use underpin::{Access, Engine, Error, Goal, Grouping, Marks, Options, Standing, Version};
 use underpin_db::DatabaseUrl;
 
 use crate::{Fleet, FleetError, Target, workers};
@@ -60,6 +60,16 @@ impl Fleet<'_> {
     ) -> Result<Standing, Error> {
         let url = target.url();
         self.engine(&url)?.standing(marks).await
+    }
+
+    /// How one database stands, by its history.
+    pub async fn look(&self, url: &DatabaseUrl) -> Result<underpin::Status, Error> {
+        self.engine(url)?.status().await
+    }
+
+    /// Brings one database to head as a run does, without a journal, and gives its version then.
+    pub async fn bring(&self, url: &DatabaseUrl) -> Result<Option<Version>, Error> {
+        Ok(self.engine(url)?.migrate(&Goal::Head).await?.head)
     }
 
     /// The engine for one target: all of its migrations in one transaction, where they can share one.

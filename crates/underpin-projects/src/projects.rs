@@ -5,8 +5,8 @@ use std::{fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 use chrono::{NaiveDateTime, TimeDelta};
 use moka::future::Cache;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
-use underpin::{Engine, Goal};
 use underpin_db::{DatabaseUrl, Db};
+use underpin_fleet::Fleet;
 use underpin_migrations::{CODE, project};
 use underpin_models::{
     project::{NewProject, ProjectRepository as _},
@@ -275,10 +275,9 @@ impl Inner {
         let (catalog, options) = (self.catalog(), self.settings.migration.clone());
         let migrate = self.settings.migrate;
         blocking(async move || {
-            let engine = Engine::new(catalog, CODE, &url, options);
-            let engine = engine.map_err(ProjectError::schema(id))?;
             // The file is opened in any case, so its history is read and its header not believed.
-            let status = engine.status().await.map_err(ProjectError::opening(id, &url))?;
+            let fleet = Fleet { catalog, code: CODE, options, jobs: 1, thorough: true };
+            let status = fleet.look(&url).await.map_err(ProjectError::opening(id, &url))?;
             if !status.problems.is_empty() {
                 return Err(ProjectError::Schema { id, reason: lines(&status.problems) });
             }
@@ -289,8 +288,7 @@ impl Inner {
                     let command = format!("underpin --set project --database-url '{url}' upgrade");
                     return Err(ProjectError::Behind { id, pending, command });
                 }
-                let report = engine.migrate(&Goal::Head).await;
-                head = report.map_err(ProjectError::schema(id))?.head;
+                head = fleet.bring(&url).await.map_err(ProjectError::schema(id))?;
             }
             Ok(head.map(|head| head.to_string()).unwrap_or_default())
         })

@@ -11,7 +11,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("underpin", &["underpin-catalog", "underpin-db"]),
     ("underpin-models", &["underpin-db"]),
     ("underpin-migrations", &["underpin-catalog", "underpin-db"]),
-    ("underpin-projects", &["underpin", "underpin-db", "underpin-migrations", "underpin-models"]),
+    (
+        "underpin-projects",
+        &["underpin", "underpin-db", "underpin-fleet", "underpin-migrations", "underpin-models"],
+    ),
     (
         "underpin-service",
         &["underpin", "underpin-db", "underpin-migrations", "underpin-models", "underpin-projects"],
