@@ -69,10 +69,14 @@ impl<'a> Engine<'a> {
 
     /// Copies an SQLite database to the file `to` before it is changed, under the same lock, and proves
     /// the copy. A file that is there already stays: it is the copy of an interrupted run.
-    pub fn backing_up(mut self, to: PathBuf) -> Result<Self, Error> {
-        backup::check(self.catalog.dialect())?;
-        self.backup = Some(to);
-        Ok(self)
+    ///
+    /// PostgreSQL has programs for this, which know more than a migration engine:
+    /// [`Error::NoBackup`].
+    pub fn backing_up(self, to: PathBuf) -> Result<Self, Error> {
+        match self.catalog.dialect() {
+            Dialect::Sqlite => Ok(Self { backup: Some(to), ..self }),
+            Dialect::Postgres => Err(Error::NoBackup),
+        }
     }
 
     /// What the versions of the catalog build. On PostgreSQL this takes the right to create a schema,
@@ -94,7 +98,7 @@ impl<'a> Engine<'a> {
     pub async fn status_on(&self, conn: &mut Conn) -> Result<Status, Error> {
         let tables = crate::history::Tables::find(conn).await?;
         let history = tables.read(conn, self.catalog).await?;
-        Ok(self.judge(&history))
+        Ok(self.status_of(&history))
     }
 
     /// The schema of the database, without what tools keep for themselves.
@@ -147,10 +151,7 @@ impl<'a> Engine<'a> {
     ) -> Result<Report, Error> {
         let mut history = session.refresh().await?;
         checkpoint();
-        if let Some(to) = &self.backup {
-            backup::back_up(session, to).await?;
-            checkpoint();
-        }
+        self.back_up(session).await?;
         let mut adopted = None;
         let mut grouping = self.options.grouping;
         if history.is_fresh() && goal.direction() == Direction::Up {
@@ -266,6 +267,7 @@ impl<'a> Engine<'a> {
         let lock = self.lock(&mut session).await?;
         let result = async {
             if session.refresh().await?.is_fresh() {
+                self.back_up(&mut session).await?;
                 adopt::adopt(&mut session).await
             } else {
                 Ok(None)
@@ -274,10 +276,6 @@ impl<'a> Engine<'a> {
         let result = result.await;
         lock.release().await;
         result
-    }
-
-    fn judge(&self, history: &History) -> Status {
-        Status::of(self.catalog, history)
     }
 
     fn report(

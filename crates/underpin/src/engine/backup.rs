@@ -5,16 +5,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use underpin_catalog::Dialect;
 use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
 
-use crate::{Error, error::Doing, session::Session, sql::literal};
+use super::Engine;
+use crate::{Error, checkpoint::checkpoint, error::Doing, session::Session, sql::literal};
 
 const DOING: &str = "back the database up";
 
+impl Engine<'_> {
+    /// Takes the copy that somebody asked for, under the lock that `session` works under.
+    pub(super) async fn back_up(&self, session: &mut Session<'_>) -> Result<(), Error> {
+        if let Some(to) = &self.backup {
+            back_up(session, to).await?;
+            checkpoint();
+        }
+        Ok(())
+    }
+}
+
 /// Copies the database of `session` to the file `to`, and proves the copy. What is there already is
 /// the copy of an interrupted run, from before its migration, and stays.
-pub(super) async fn back_up(session: &mut Session<'_>, to: &Path) -> Result<(), Error> {
+async fn back_up(session: &mut Session<'_>, to: &Path) -> Result<(), Error> {
     if to.exists() {
         return Ok(());
     }
@@ -57,12 +68,4 @@ async fn prove(session: &mut Session<'_>, copy: &Path) -> Result<(), Error> {
 async fn objects(conn: &mut Conn) -> Result<Vec<String>, Error> {
     let query = "SELECT name || char(31) || coalesce(sql, '') FROM sqlite_schema ORDER BY name";
     conn.texts(query).await.doing(DOING)
-}
-
-/// PostgreSQL has programs for this, which know more than a migration engine.
-pub(super) fn check(dialect: Dialect) -> Result<(), Error> {
-    match dialect {
-        Dialect::Sqlite => Ok(()),
-        Dialect::Postgres => Err(Error::NoBackup),
-    }
 }

@@ -49,7 +49,7 @@ impl Engine<'_> {
             }
         }
         session.whole(&message).await.doing("stamp")?;
-        Ok(self.judge(&session.refresh().await?))
+        Ok(self.status_of(&session.refresh().await?))
     }
 
     /// Accepts the script of `migration` as it is now, and says why.
@@ -70,7 +70,7 @@ impl Engine<'_> {
             let mut message = session.tables.create();
             message.push(session.record(&entry));
             session.whole(&message).await.doing("repair")?;
-            Ok(self.judge(&session.refresh().await?))
+            Ok(self.status_of(&session.refresh().await?))
         };
         let result = result.await;
         lock.release().await;

@@ -41,7 +41,7 @@ impl Engine<'_> {
     /// How a database with this history stands.
     #[must_use]
     pub fn status_of(&self, history: &History) -> Status {
-        self.judge(history)
+        Status::of(self.catalog, history)
     }
 
     /// What [`Engine::migrate`] would do to a database that stands so. An unknown schema has to be

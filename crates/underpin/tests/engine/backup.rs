@@ -61,6 +61,21 @@ fn sqlite_without_a_copy_nothing_is_changed() {
     assert!(!done.exists());
 }
 
+/// Adopting may map rows and drop leftovers, so it is a change as well.
+#[test]
+fn sqlite_what_is_adopted_is_copied_before() {
+    let db = TestDb::new(Dialect::Sqlite);
+    db.batch("CREATE TABLE t1 (id INTEGER NOT NULL PRIMARY KEY)");
+    let (catalog, to) = (tables(Dialect::Sqlite, 2), db.dir().join("copy.db"));
+
+    with_engine(&db, &catalog, Options::default(), async |engine| {
+        engine.backing_up(to.clone()).unwrap().adopt().await.unwrap().unwrap();
+    });
+
+    assert_eq!(applied(&db), ["0001"]);
+    assert_eq!(TestDb::copy_of(&to).tables(), ["t1"]);
+}
+
 #[test]
 fn postgres_is_left_to_its_own_programs() {
     let db = TestDb::new(Dialect::Postgres);
