@@ -67,8 +67,9 @@ impl Journal {
             return Err(wrong("expected an SQLite file".to_owned()));
         };
         if format == "0 0" {
-            conn.batch_execute(&format!("{}PRAGMA user_version = {FORMAT};", tables::CREATE))
-                .map_err(|error| wrong(error.to_string()))?;
+            // Half a journal would be none, for good.
+            let create = format!("BEGIN; {}PRAGMA user_version = {FORMAT}; COMMIT", tables::CREATE);
+            conn.batch_execute(&create).map_err(|error| wrong(error.to_string()))?;
         } else if format.split(' ').next() != Some(FORMAT) {
             let reason = format!("expected a journal of format {FORMAT}, found something else");
             return Err(wrong(reason));

@@ -5,7 +5,8 @@
 //! stopped or killed can be gone on with. What happens to one target is the engine's work: its locks,
 //! transactions and proofs are the same as for a single database.
 //!
-//! Everything here blocks: call it from a thread that may.
+//! What works on many targets blocks, and on SQLite what works on one does so where it is polled: call
+//! both from a thread that may.
 
 mod discover;
 mod error;

@@ -260,7 +260,7 @@ impl Fleet<'_> {
             journal,
             run,
             options,
-            proof: if options.verify { self.proof(tasks.first())? } else { None },
+            proof: if options.verify { self.proof(tasks)? } else { None },
             watch,
             stop,
             failures: AtomicUsize::new(failed),
@@ -278,7 +278,9 @@ impl Fleet<'_> {
     }
 
     /// What the versions build, when there is something to compare with it.
-    fn proof(&self, first: Option<&Task<'_>>) -> Result<Option<Proof>, FleetError> {
+    fn proof(&self, tasks: &[Task<'_>]) -> Result<Option<Proof>, FleetError> {
+        // Adopting compares by itself.
+        let first = tasks.iter().find(|task| task.goal != TargetGoal::Adopt);
         let Some(first) = first else { return Ok(None) };
         let url = first.target.url();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
