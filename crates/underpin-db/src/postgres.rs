@@ -117,6 +117,16 @@ impl Server {
         self.connect_with(&config).await
     }
 
+    /// Where unqualified names are looked up, when the URL or somebody else says.
+    pub(crate) fn path(&self) -> Option<String> {
+        let schema = self.schema.as_deref().map(url::path);
+        schema.or_else(|| {
+            let settings = settings(&self.options).into_iter();
+            let mut paths = settings.filter(|setting| setting.name == "search_path");
+            paths.next().map(|setting| setting.value)
+        })
+    }
+
     /// What a session starts with, in the form of the start-up parameter `options`.
     fn options(&self, options: &ConnectOptions) -> String {
         let mut settings = self.options.clone();

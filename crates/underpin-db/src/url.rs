@@ -8,7 +8,8 @@ use crate::{
     sqlite::Place,
 };
 
-/// Where a database is. Printing it never shows a password.
+/// Where a database is. Printing it shows all that tells two databases or schemas apart, and never a
+/// password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     pub(crate) target: Target,
@@ -63,7 +64,8 @@ impl DatabaseUrl {
         let mut url = self.clone();
         if let Target::Postgres(server) = &mut url.target {
             server.schema = Some(schema.to_owned());
-            url.text.push_str(&in_schema(schema, if url.text.contains('?') { '&' } else { '?' }));
+            let sign = if url.text.contains('?') { '&' } else { '?' };
+            url.text.push_str(&with_path(&path(schema), sign));
         }
         url
     }
@@ -129,9 +131,9 @@ impl DatabaseUrl {
 }
 
 /// The end of a URL that sets the search path.
-fn in_schema(schema: &str, sign: char) -> String {
+fn with_path(path: &str, sign: char) -> String {
     let mut end = format!("{sign}options=-csearch_path%3D");
-    for byte in escaped(&path(schema)).bytes() {
+    for byte in escaped(path).bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => end.push(byte.into()),
             _ => {
@@ -203,8 +205,8 @@ impl fmt::Display for DatabaseUrl {
             Target::Sqlite(Place::Memory) => f.write_str("sqlite::memory:"),
             Target::Sqlite(Place::File(path)) => write!(f, "sqlite:{}", path.display()),
             Target::Postgres(server) => {
-                let schema = server.schema.as_deref().map(|schema| in_schema(schema, '?'));
-                write!(f, "postgres://{}{}", server.describe(), schema.unwrap_or_default())
+                let path = server.path().map(|path| with_path(&path, '?'));
+                write!(f, "postgres://{}{}", server.describe(), path.unwrap_or_default())
             }
         }
     }

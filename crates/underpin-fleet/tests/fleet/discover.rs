@@ -104,3 +104,18 @@ fn sqlite_a_list_names_targets_and_shows_none_of_its_lines() {
     let error = Source::List(home.db.dir().join("none")).find().unwrap_err();
     assert!(error.to_string().contains("No such file"), "{error}");
 }
+
+#[test]
+fn postgres_a_list_may_name_many_schemas_of_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list");
+    let url = |options: &str| format!("postgres://u:secret@h/d?options={options}\n");
+    let lines = [url("-csearch_path%3Done"), url("-c%20search_path=two%20-c%20x.y=1")];
+    fs::write(&list, lines.concat()).unwrap();
+
+    let found = Source::List(list).find().unwrap();
+
+    let ids: Vec<_> = found.targets.iter().map(|target| target.id.as_str()).collect();
+    let id = |schema: &str| format!("postgres://u@h:5432/d?options=-csearch_path%3D{schema}");
+    assert_eq!((ids, found.skipped.len()), (vec![&*id("one"), &*id("two")], 0));
+}
