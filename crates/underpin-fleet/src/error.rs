@@ -32,10 +32,9 @@ pub enum FleetError {
     Journal { path: PathBuf, reason: String },
     /// Another run is at work.
     #[error(
-        "another run on this fleet is at work: {holder} holds the journal `{}`: wait for it, or stop it",
-        path.display()
+        "another run on this fleet is at work: {holder} holds the {place}: wait for it, or stop it"
     )]
-    Busy { path: PathBuf, holder: String },
+    Busy { place: String, holder: String },
     /// There is no such run in the journal.
     #[error("no run {number} in the journal `{}`: its runs are {known}", path.display())]
     NoRun { number: String, path: PathBuf, known: String },
@@ -66,5 +65,13 @@ impl FleetError {
             Self::Engine(error) => exit::code(error),
             Self::Journal { .. } | Self::System { .. } => exit::FAILED,
         }
+    }
+}
+
+/// What a lock that keeps runs apart at `place` says when it is not to be had.
+pub(crate) fn busy(error: underpin::Error, place: impl FnOnce() -> String) -> FleetError {
+    match error {
+        underpin::Error::Locked { holder, .. } => FleetError::Busy { place: place(), holder },
+        error => FleetError::Engine(error),
     }
 }

@@ -13,7 +13,7 @@ use diesel::{connection::SimpleConnection as _, prelude::*};
 use underpin::RunLock;
 use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, with_causes};
 
-use crate::FleetError;
+use crate::{FleetError, error::busy};
 
 mod rows;
 mod tables;
@@ -30,7 +30,7 @@ pub struct Journal {
     path: PathBuf,
     conn: Mutex<SqliteConnection>,
     /// Held while a run writes.
-    lock: Option<RunLock>,
+    _lock: Option<RunLock>,
 }
 
 impl Journal {
@@ -41,15 +41,9 @@ impl Journal {
 
     /// Opens the journal for a run, and makes it if there is none. One run at a time.
     pub fn begin(path: &Path) -> Result<Self, FleetError> {
-        let lock = RunLock::take(path).map_err(|error| match error {
-            underpin::Error::Locked { holder, .. } => {
-                FleetError::Busy { path: path.to_owned(), holder }
-            }
-            error => FleetError::Engine(error),
-        })?;
-        let mut journal = Self::connect(path, Access::Create)?;
-        journal.lock = Some(lock);
-        Ok(journal)
+        let lock = RunLock::take(path);
+        let lock = lock.map_err(|error| busy(error, || format!("journal `{}`", path.display())))?;
+        Ok(Self { _lock: Some(lock), ..Self::connect(path, Access::Create)? })
     }
 
     fn connect(path: &Path, access: Access) -> Result<Self, FleetError> {
@@ -77,7 +71,7 @@ impl Journal {
         // A journal that lost its last lines in a power failure only makes a run look again.
         conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), conn: Mutex::new(conn), lock: None })
+        Ok(Self { path: path.to_owned(), conn: Mutex::new(conn), _lock: None })
     }
 
     fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
@@ -200,13 +194,5 @@ impl Journal {
         rows.into_iter()
             .map(|(state, count)| Ok((State::try_from(state).map_err(|e| self.failed(e))?, count)))
             .collect()
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        if let Some(lock) = self.lock.take() {
-            lock.release();
-        }
     }
 }

@@ -12,6 +12,7 @@ mod discover;
 mod error;
 mod html;
 mod journal;
+mod lock;
 mod outlook;
 mod probe;
 mod report;

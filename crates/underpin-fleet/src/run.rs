@@ -132,6 +132,7 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
+        let _lock = self.lock(found)?;
         let judge = Judge::new(self, action, HashMap::new());
         self.begin(found, &judge, action, options, journal, (watch, stop))
     }
@@ -176,6 +177,7 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
+        let _lock = self.lock(found)?;
         let run = journal.run(None)?;
         if matches!(run.outcome, Outcome::Done | Outcome::Failed) {
             let reason = "came to its end: begin a new one, or use `retry-failed`".to_owned();
@@ -212,6 +214,7 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
+        let _lock = self.lock(found)?;
         let last = journal.run(None)?;
         let number = last.number;
         let options = self.options_of(&last)?;

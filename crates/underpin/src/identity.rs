@@ -10,6 +10,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// This process, for people who wait for it.
+    pub(crate) fn process() -> String {
+        let Self { actor, host } = Self::of_this_process();
+        format!("process {} (user {actor}, on {host})", std::process::id())
+    }
+
     /// The user and the machine of this process.
     pub(crate) fn of_this_process() -> &'static Self {
         static IDENTITY: OnceLock<Identity> = OnceLock::new();

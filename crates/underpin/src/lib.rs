@@ -41,7 +41,7 @@ pub use crate::{
     engine::{Engine, Standing},
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
     history::{History, Interrupted, Log, Record},
-    lock::RunLock,
+    lock::{DatabaseLock, RunLock},
     mark::Marks,
     options::Options,
     plan::{Direction, Goal, Grouping, Plan, Policy, Step, disagreements, pending, plan},

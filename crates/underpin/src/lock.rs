@@ -24,9 +24,11 @@ use crate::{
     transaction::{self, Failure},
 };
 
+mod database;
 mod file;
 pub(crate) mod lease;
 
+pub use database::DatabaseLock;
 use file::LockFile;
 pub use file::RunLock;
 use lease::{Applicant, Lease};
@@ -72,14 +74,14 @@ impl Lock {
                 let connect = ConnectOptions { statement_timeout: None, ..connect.clone() };
                 let schema = schema.to_owned();
                 if session.conn.is_pooled() {
-                    let conn = lease::connect(url, &connect).await?;
+                    let conn = self::connect(url, &connect).await?;
                     let (url, lasts) = (url.clone(), options.lease);
                     Candidate::Lease(Applicant { conn, url, options: connect, schema, lasts })
                 } else {
                     let mut conn = url.connect(&connect).await?;
                     // It idles for as long as a migration takes.
                     let idle = setting("idle_session_timeout", "0", false);
-                    conn.text(&idle).await.doing("take the migration lock")?;
+                    conn.text(&idle).await.doing(DOING)?;
                     let key = key(&schema);
                     Candidate::Postgres(PostgresLock { conn, schema, key, worker: None })
                 }
@@ -130,7 +132,7 @@ impl Lock {
     pub(crate) async fn release(self) {
         match self {
             Self::Memory => {}
-            Self::Sqlite(file) => file.release(),
+            Self::Sqlite(file) => drop(file),
             Self::Lease(lease) => lease.release().await,
             Self::Postgres(mut lock) => lock.unlock().await,
         }
@@ -186,7 +188,7 @@ impl PostgresLock {
             self.key,
             literal(&lease::table(&self.schema))
         );
-        let answers = self.conn.answers(&query, &[0, 1]).await.doing("take the migration lock")?;
+        let answers = self.conn.answers(&query, &[0, 1]).await.doing(DOING)?;
         let [(_, held), (_, leases)] = answers.as_slice() else { return Ok(false) };
         if held.as_deref() != Some("true") {
             return Ok(false);
@@ -259,27 +261,46 @@ impl PostgresLock {
     }
 }
 
+const DOING: &str = "take the migration lock";
+
+/// PostgreSQL: a connection that is known to be direct or pooled. Behind a pooler it minds its own
+/// settings, whatever others left there.
+async fn connect(url: &DatabaseUrl, options: &ConnectOptions) -> Result<Conn, Error> {
+    let mut conn = url.connect(options).await?;
+    let backend = conn.text("SELECT pg_backend_pid()::text").await.doing(DOING)?;
+    let backend = backend.and_then(|backend| backend.parse().ok()).unwrap_or_default();
+    conn.settle(backend).await.doing(DOING)?;
+    Ok(conn)
+}
+
 /// PostgreSQL: SQL that gives the key of the lock of `schema`. Sets share the history tables, so
 /// they share the lock.
 pub(crate) fn key(schema: &str) -> String {
-    let name = literal(&format!("underpin:{schema}"));
-    format!("hashtextextended(current_database() || {name}, 0)")
+    key_of(&format!("underpin:{schema}"))
+}
+
+fn key_of(name: &str) -> String {
+    format!("hashtextextended(current_database() || {}, 0)", literal(name))
 }
 
 /// PostgreSQL: who has the lock of `schema`, for people.
 pub(crate) async fn holder(conn: &mut Conn, schema: &str) -> String {
+    match holder_of(conn, &key(schema)).await {
+        Some(holder) => holder,
+        None => lease::named(conn, schema).await,
+    }
+}
+
+/// Who has the advisory lock with the key that the SQL `key` gives, for people.
+async fn holder_of(conn: &mut Conn, key: &str) -> Option<String> {
     let query = format!(
         "SELECT 'process ' || a.pid || ' (' || a.application_name || ', user ' || a.usename \
          || ', from ' || coalesce(host(a.client_addr), 'this machine') || ', since ' || \
          date_trunc('second', a.backend_start) || ')' FROM pg_locks l JOIN pg_stat_activity a \
          USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND \
-         (l.classid::bigint << 32 | l.objid::bigint) = {}",
-        key(schema)
+         (l.classid::bigint << 32 | l.objid::bigint) = {key}"
     );
-    match conn.text(&query).await {
-        Ok(Some(holder)) => holder,
-        _ => lease::named(conn, schema).await,
-    }
+    conn.text(&query).await.ok().flatten()
 }
 
 const UNKNOWN: &str = "an unknown process";

@@ -9,6 +9,7 @@ mod journal;
 mod pooler;
 mod run;
 mod standing;
+mod together;
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf, time::Duration};
 

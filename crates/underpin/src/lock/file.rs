@@ -13,7 +13,7 @@ use crate::{Error, identity::Identity};
 /// A locked file; the kernel unlocks it when it is closed, however the process ends.
 #[derive(Debug)]
 pub(crate) struct LockFile {
-    file: File,
+    _file: File,
     path: PathBuf,
 }
 
@@ -33,24 +33,25 @@ impl LockFile {
         {
             return Ok(None);
         }
-        let Identity { actor, host } = Identity::of_this_process();
         file.set_len(0)?;
-        write!(file, "process {} (user {actor}, on {host})", std::process::id())?;
-        Ok(Some(Self { file, path }))
-    }
-
-    /// Removes the file while it is still locked, so that none is left beside the database.
-    pub(crate) fn release(self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(%error, path = %self.path.display(), "the lock file stays");
-        }
-        drop(self.file);
+        file.write_all(Identity::process().as_bytes())?;
+        Ok(Some(Self { _file: file, path }))
     }
 }
 
-/// The lock that keeps one run out of another's way, beside a file that a run writes to.
+impl Drop for LockFile {
+    /// Removes the file while it is still locked, so that none is left beside the database.
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, path = %self.path.display(), "the lock file stays");
+        }
+    }
+}
+
+/// The lock that keeps one run out of another's way, beside a file that a run writes to. It ends when
+/// it is dropped, or with the process.
 #[derive(Debug)]
-pub struct RunLock(LockFile);
+pub struct RunLock(#[expect(dead_code, reason = "held for its end")] LockFile);
 
 impl RunLock {
     /// Takes the lock of the file at `path`, or says at once who has it.
@@ -65,11 +66,6 @@ impl RunLock {
                 Err(Error::LockFile { path: beside(path).display().to_string(), source })
             }
         }
-    }
-
-    /// Lets the next run in. The kernel does so, too, when the process ends.
-    pub fn release(self) {
-        self.0.release();
     }
 }
 

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
-use super::UNKNOWN;
+use super::{DOING, UNKNOWN, connect};
 use crate::{
     Error,
     error::Doing,
@@ -25,17 +25,6 @@ pub(crate) const LEASE_TABLE: &str = "underpin_lease";
 
 /// PostgreSQL's code for a transaction whose lease is another's by now.
 pub(crate) const LOST: &str = "UL001";
-
-const DOING: &str = "take the migration lock";
-
-/// A connection behind the pooler that minds its own settings, whatever others left there.
-pub(super) async fn connect(url: &DatabaseUrl, options: &ConnectOptions) -> Result<Conn, Error> {
-    let mut conn = url.connect(options).await?;
-    let backend = conn.text("SELECT pg_backend_pid()::text").await.doing(DOING)?;
-    let backend = backend.and_then(|backend| backend.parse().ok()).unwrap_or_default();
-    conn.settle(backend).await.doing(DOING)?;
-    Ok(conn)
-}
 
 /// A lease that is renewed until it is released or dropped.
 pub(crate) struct Lease {
@@ -79,9 +68,7 @@ async fn take(applicant: &mut Applicant) -> Result<Option<String>, DbError> {
         return Ok(None);
     }
     let table = table(schema);
-    let Identity { actor, host } = Identity::of_this_process();
-    let process = std::process::id();
-    let holder = literal(&format!("process {process} (user {actor}, on {host}, behind a pooler)"));
+    let holder = literal(&format!("{}, behind a pooler", Identity::process()));
     let message = [
         format!(
             "CREATE TABLE IF NOT EXISTS {table} (token BIGINT NOT NULL PRIMARY KEY, holder TEXT, \

@@ -123,13 +123,14 @@ fn the_second_signal_stops_at_once(#[case] dialect: Dialect) {
 }
 
 #[rstest]
-#[case::sqlite(Dialect::Sqlite)]
-#[case::postgres(Dialect::Postgres)]
-fn the_second_of_two_runs_is_refused(#[case] dialect: Dialect) {
-    let db = slow(dialect, 4, 0.5);
-    let run = AtWork::start(fleet(&db, &["upgrade", "--jobs", "2"]));
+fn the_second_of_two_runs_is_refused(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values(&[], &["--journal", "another"])] journal: &[&str],
+) {
+    let db = slow(dialect, 4, 1.0);
+    let run = AtWork::start(fleet(&db, &["upgrade", "--jobs", "1"]));
 
-    let second = fleet(&db, &["upgrade"]).output().unwrap();
+    let second = fleet(&db, &[&["upgrade"], journal].concat()).output().unwrap();
 
     let text = said(&second);
     assert_eq!(second.status.code(), Some(5), "{text}");

@@ -1,0 +1,109 @@
+//! Two runs at once where the targets are, with a journal each.
+
+use std::{fs, sync::Mutex, time::Duration};
+
+use rstest::rstest;
+use underpin::DatabaseLock;
+use underpin_fleet::{FleetError, Found, Journal, Names, RunOptions, Source, Stop, Target, Watch};
+use underpin_testkit::{Dialect, PgBouncer, Settings, block_on};
+
+use crate::{HEAD, Home, fleet, tables};
+
+/// Begins with another run as soon as the first is at work.
+struct Second<'s> {
+    begin: &'s (dyn Fn() -> Result<i32, FleetError> + Sync),
+    result: Mutex<Option<Result<i32, FleetError>>>,
+}
+
+impl Watch for Second<'_> {
+    fn begins(&self, _: i32, _: usize, _: usize, _: usize) {
+        *self.result.lock().unwrap() = Some((self.begin)());
+    }
+    fn wave(&self, _: i32, _: usize) {}
+    fn done(&self, _: &Target, _: Option<&str>, _: Duration, _: Option<&str>) {}
+}
+
+/// How the second run finds its targets.
+#[derive(Clone, Copy)]
+enum Way {
+    Pattern,
+    List,
+    Pooler,
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite, Way::Pattern)]
+#[case::list_sqlite(Dialect::Sqlite, Way::List)]
+#[case::postgres(Dialect::Postgres, Way::Pattern)]
+#[case::list_postgres(Dialect::Postgres, Way::List)]
+#[case::pooler_postgres(Dialect::Postgres, Way::Pooler)]
+fn the_second_is_refused_and_names_the_first(#[case] dialect: Dialect, #[case] way: Way) {
+    let home = Home::new(dialect, 3);
+    let bouncer = matches!(way, Way::Pooler).then(|| PgBouncer::start(&home.db, Settings::Refused));
+    let (catalog, found) = (tables(dialect, 2), home.found());
+    let again = || match (way, &bouncer) {
+        (Way::Pooler, Some(bouncer)) => through(bouncer, &home),
+        (Way::List, _) => listed(&home, &found),
+        _ => home.found(),
+    };
+    let other = Journal::begin(&home.db.dir().join("another journal")).unwrap();
+    let begin = || {
+        let options = RunOptions::default();
+        fleet(&catalog).run(&again(), &HEAD, &options, &other, &(), &Stop::default())
+    };
+    let second = Second { begin: &begin, result: Mutex::default() };
+
+    let journal = home.journal();
+    let (options, stop) = (RunOptions::default(), Stop::default());
+    fleet(&catalog).run(&found, &HEAD, &options, &journal, &second, &stop).unwrap();
+
+    let refused = second.result.into_inner().unwrap().unwrap().unwrap_err();
+    assert_eq!((refused.exit_code(), journal.report(None).unwrap().counts.done), (5, 3));
+    let text = refused.to_string();
+    let first = format!("process {} (user ", std::process::id());
+    assert!(text.contains("another run on this fleet") && text.contains(&first), "{text}");
+    assert!(matches!(other.run(None), Err(FleetError::NoRun { .. })));
+    // Now nobody is in its way, and nothing of the lock is left.
+    assert_eq!(begin().unwrap(), 1);
+    assert_eq!(other.report(None).unwrap().counts.unchanged, 3);
+    let names = fs::read_dir(home.db.dir()).unwrap().map(|one| one.unwrap().file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("underpin-fleet")));
+}
+
+fn through(bouncer: &PgBouncer, home: &Home) -> Found {
+    let url = bouncer.url(&home.db).parse().unwrap();
+    let pattern = "project_%".to_owned();
+    Source::Schemas { url, pattern, names: Names::Numbers }.find().unwrap()
+}
+
+/// The same targets, from a list that names them the other way round.
+fn listed(home: &Home, found: &Found) -> Found {
+    let list = home.db.dir().join("list");
+    let lines = found.targets.iter().rev().map(|one| one.url().expose().to_owned());
+    fs::write(&list, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    Source::List(list).find().unwrap()
+}
+
+/// Through a pooler, too, the lock is there as long as its holder, whatever idles how long.
+#[rstest]
+#[case::direct_postgres(false)]
+#[case::pooled_postgres(true)]
+fn a_database_is_locked_until_it_is_released(#[case] pooled: bool) {
+    let home = Home::new(Dialect::Postgres, 1);
+    home.db.batch(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET idle_in_transaction_session_timeout = 200', \
+         current_database()); END $$",
+    );
+    let bouncer = PgBouncer::start(&home.db, Settings::Refused);
+    let direct = home.db.database_url();
+    let url = if pooled { bouncer.url(&home.db).parse().unwrap() } else { direct.clone() };
+    block_on(async || {
+        let first = DatabaseLock::take(&url, "first").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let refused = DatabaseLock::take(&direct, "second").await.map(drop).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains(&format!("first: process {}", std::process::id())), "{text}");
+        first.release().await;
+        DatabaseLock::take(&direct, "second").await.unwrap().release().await;
+    });
+}
