@@ -44,15 +44,9 @@ fn normalised(script: &str) -> Sha256 {
 impl fmt::Display for Checksum {
     /// A precision shortens the text: `{:.8}` prints what a person needs to tell two apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = f.precision().unwrap_or(64);
-        for (index, byte) in self.0.iter().enumerate() {
-            match digits.saturating_sub(index * 2) {
-                0 => break,
-                1 => write!(f, "{:x}", byte >> 4)?,
-                _ => write!(f, "{byte:02x}")?,
-            }
-        }
-        Ok(())
+        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
+        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        f.pad(&digits.collect::<String>())
     }
 }
 

@@ -18,8 +18,8 @@ use crate::{
 
 mod reference;
 
-pub(crate) use reference::versions;
 use reference::{Candidate, Reference};
+pub(crate) use reference::{in_memory, versions};
 
 /// Why a database was not adopted. Nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -127,24 +127,24 @@ impl Session<'_> {
 
     /// A history that is not one set's alone, or that must be looked at, gets no mark.
     async fn mark(&mut self, history: &History) -> Result<(), DbError> {
-        let query = "SELECT user_version || ' ' || schema_version \
-                     FROM pragma_user_version, pragma_schema_version";
-        let text = self.conn.text(query).await?.unwrap_or_default();
-        let numbers = text.split_once(' ').and_then(|(user, schema)| {
-            Some((user.parse::<i32>().ok()?, schema.parse::<i64>().ok()?))
-        });
-        let Some((user_version, schema_changes)) = numbers else { return Ok(()) };
+        let user_version = self.number("PRAGMA user_version").await?;
         if user_version > 0 {
             return Ok(());
         }
+        let schema_changes = self.number("PRAGMA schema_version").await?;
         // SQLite shows its unsigned number as a signed one.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "32 bits")]
         let wanted = digest_of(self.catalog.set(), history)
-            .map_or(0, |digest| mark(digest, schema_changes as u32));
+            .map_or(0, |digest| mark(digest, schema_changes.cast_unsigned()));
         if wanted == user_version {
             return Ok(());
         }
         self.conn.batch(&format!("PRAGMA user_version = {wanted}")).await
+    }
+
+    /// A number of the header; these two have 32 bits.
+    async fn number(&mut self, pragma: &str) -> Result<i32, DbError> {
+        let text = self.conn.text(pragma).await?;
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
     }
 }
 

@@ -4,25 +4,28 @@
 //! a table that no script names must keep as many as it had. What fails is rolled back.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashSet, hash_map::DefaultHasher},
     hash::{Hash as _, Hasher as _},
     sync::{Mutex, PoisonError},
 };
 
-use underpin_catalog::{Catalog, Dialect, Version};
+use tokio::sync::OnceCell;
+use underpin_catalog::{Dialect, Migration, Version};
 use underpin_db::{Conn, DbError};
 
 use crate::{
-    Direction, Error, History, Schema, Step, StepCause, adopt, rebuild::rows, session::Session,
+    Direction, Error, History, Schema, Step, StepCause, adopt, error::Doing, rebuild::rows,
+    session::Session,
 };
 
 /// What the versions of a catalog build, for comparing many targets with.
 #[derive(Debug)]
 pub struct Proof {
-    versions: BTreeMap<Version, Schema>,
-    /// SQLite: digests of the texts of schemas that were compared and found right. Targets that were
-    /// built by the same scripts have the same texts, and comparing these takes no time.
+    /// On SQLite not before they are needed.
+    versions: OnceCell<BTreeMap<Version, Schema>>,
+    /// SQLite: digests of the texts of schemas that are right, by themselves or because they were
+    /// compared. Targets that were built by the same scripts have the same texts, and looking at these
+    /// takes no time.
     known: Mutex<HashSet<u64>>,
 }
 
@@ -37,21 +40,29 @@ impl Proof {
     /// Builds every version of the session's catalog, on SQLite in memory and on PostgreSQL in a
     /// transaction that is rolled back.
     pub(crate) async fn build(session: &mut Session<'_>) -> Result<Self, Error> {
-        let versions = adopt::versions(session).await?;
-        let versions = versions.into_iter().map(|(one, schema)| (one.version.clone(), schema));
-        Ok(Self { versions: versions.collect(), known: Mutex::default() })
+        let proof = Self { versions: OnceCell::new(), known: Mutex::default() };
+        if session.catalog.dialect() == Dialect::Postgres {
+            proof.versions(session).await?;
+            return Ok(proof);
+        }
+        let look = async |conn: &mut Conn, migration: &Migration| {
+            digest(conn, Some(&migration.version)).await.doing("build a version")
+        };
+        for (_, digest) in adopt::in_memory(session.catalog, look).await? {
+            proof.remember(digest);
+        }
+        Ok(proof)
     }
 
-    /// What the versions up to `reached` build; `None` for versions with gaps, which nobody built.
-    fn expected(&self, catalog: &Catalog, reached: &BTreeSet<Version>) -> Option<Cow<'_, Schema>> {
-        let all = catalog.migrations().iter().map(|one| &one.version);
-        if !all.take(reached.len()).eq(reached) {
-            return None;
-        }
-        match reached.last() {
-            Some(version) => self.versions.get(version).map(Cow::Borrowed),
-            None => Some(Cow::Owned(Schema::default())),
-        }
+    async fn versions(
+        &self,
+        session: &mut Session<'_>,
+    ) -> Result<&BTreeMap<Version, Schema>, Error> {
+        let build = async || {
+            let versions = adopt::versions(session).await?.into_iter();
+            Ok(versions.map(|(one, schema)| (one.version.clone(), schema)).collect())
+        };
+        self.versions.get_or_try_init(build).await
     }
 
     fn is_known(&self, digest: u64) -> bool {
@@ -129,13 +140,26 @@ impl Session<'_> {
         if history.others {
             return Ok(());
         }
-        let Some(expected) = proof.expected(self.catalog, &reached) else { return Ok(()) };
-        let digest = digest(&mut self.conn, reached.last()).await?;
+        // Versions with gaps nobody built.
+        let all = self.catalog.migrations().iter().map(|one| &one.version);
+        if !all.take(reached.len()).eq(&reached) {
+            return Ok(());
+        }
+        let digest = match self.conn.dialect() {
+            Dialect::Sqlite => Some(digest(&mut self.conn, reached.last()).await?),
+            Dialect::Postgres => None,
+        };
         if digest.is_some_and(|digest| proof.is_known(digest)) {
             return Ok(());
         }
-        let live = Schema::inspect(&mut self.conn).await;
-        let live = live.map_err(|error| StepCause::Unfit(crate::exit::explain(&error)))?;
+        let unfit = |error: Error| StepCause::Unfit(crate::exit::explain(&error));
+        let nothing = Schema::default();
+        let expected = match reached.last() {
+            Some(version) => proof.versions(self).await.map_err(unfit)?.get(version),
+            None => Some(&nothing),
+        };
+        let Some(expected) = expected else { return Ok(()) };
+        let live = Schema::inspect(&mut self.conn).await.map_err(unfit)?;
         let differences = expected.differences(&live);
         if !differences.is_empty() {
             return Err(StepCause::Unfit(adopt::list(&differences)));
@@ -147,17 +171,11 @@ impl Session<'_> {
     }
 }
 
-/// SQLite: of the texts of the whole schema, at a version.
-async fn digest(conn: &mut Conn, version: Option<&Version>) -> Result<Option<u64>, DbError> {
-    if conn.dialect() != Dialect::Sqlite {
-        return Ok(None);
-    }
-    let query = "SELECT name || char(31) || tbl_name || char(31) || coalesce(sql, '') \
-                 FROM sqlite_schema ORDER BY name, type";
-    let texts = conn.texts(query).await?;
+/// SQLite: of the texts of a schema, at a version.
+async fn digest(conn: &mut Conn, version: Option<&Version>) -> Result<u64, DbError> {
     let mut hasher = DefaultHasher::new();
-    (version.map(Version::as_str), texts).hash(&mut hasher);
-    Ok(Some(hasher.finish()))
+    (version.map(Version::as_str), Schema::texts(conn).await?).hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 /// Whether a script, in lower case, has the name of `table` in it as a word of its own.

@@ -10,7 +10,7 @@ use std::{
 
 use serde::Deserialize;
 use underpin_catalog::Dialect;
-use underpin_db::Conn;
+use underpin_db::{Conn, DbError};
 
 use crate::{Error, error::Doing, sql::json};
 
@@ -94,6 +94,11 @@ impl Schema {
             Dialect::Sqlite => Ok(sqlite::interpret(json(conn, DOING, sqlite::QUERY).await?)),
             Dialect::Postgres => json(conn, DOING, postgres::QUERY).await,
         }
+    }
+
+    /// SQLite: the texts that all of [`Schema::inspect`] follows from, which take less time to read.
+    pub(crate) async fn texts(conn: &mut Conn) -> Result<Vec<String>, DbError> {
+        conn.texts(sqlite::TEXTS).await
     }
 
     /// Nothing is in it.

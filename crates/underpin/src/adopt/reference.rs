@@ -113,20 +113,33 @@ pub(crate) async fn versions<'a>(
     session: &mut Session<'a>,
 ) -> Result<Vec<(&'a Migration, Schema)>, Error> {
     match session.catalog.dialect() {
-        Dialect::Sqlite => built(&mut memory().await?, session.catalog).await,
+        Dialect::Sqlite => in_memory(session.catalog, inspect).await,
         Dialect::Postgres => in_scratch(session, None).await,
     }
 }
 
-/// The schema after each migration.
-async fn built<'a>(
+async fn inspect(conn: &mut Conn, _: &Migration) -> Result<Schema, Error> {
+    Schema::inspect(conn).await
+}
+
+/// SQLite: each migration, and what `look` sees after it.
+pub(crate) async fn in_memory<'a, T>(
+    catalog: &'a Catalog,
+    look: impl AsyncFn(&mut Conn, &Migration) -> Result<T, Error>,
+) -> Result<Vec<(&'a Migration, T)>, Error> {
+    built(&mut memory().await?, catalog, look).await
+}
+
+/// Each migration, and what `look` sees after it.
+async fn built<'a, T>(
     conn: &mut Conn,
     catalog: &'a Catalog,
-) -> Result<Vec<(&'a Migration, Schema)>, Error> {
+    look: impl AsyncFn(&mut Conn, &Migration) -> Result<T, Error>,
+) -> Result<Vec<(&'a Migration, T)>, Error> {
     let mut versions = Vec::new();
     for migration in catalog.migrations() {
         run(conn, &migration.up).await.map_err(|error| unprovable(&migration.version, &error))?;
-        versions.push((migration, Schema::inspect(conn).await?));
+        versions.push((migration, look(conn, migration).await?));
     }
     Ok(versions)
 }
@@ -171,13 +184,11 @@ async fn in_scratch<'a>(
             let version = first.version.clone();
             return Err(Error::Adopt(Box::new(AdoptRefused::Unprovable { version, reason })));
         }
-        match (script, first) {
-            (Some(script), Some(first)) => {
-                run(&mut session.conn, script).await?;
-                Ok(vec![(first, Schema::inspect(&mut session.conn).await?)])
-            }
-            _ => built(&mut session.conn, catalog).await,
+        if let (Some(script), Some(first)) = (script, first) {
+            run(&mut session.conn, script).await?;
+            return Ok(vec![(first, Schema::inspect(&mut session.conn).await?)]);
         }
+        built(&mut session.conn, catalog, inspect).await
     };
     let built = built.await;
     session.roll_back().await;

@@ -29,6 +29,11 @@ SELECT json_object(
     FROM sqlite_schema WHERE type IN ('view', 'trigger')))
 "#;
 
+/// The texts that make what [`QUERY`] tells. An index that has none belongs to a table that does.
+pub(super) const TEXTS: &str = r"
+SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\' AND tbl_name NOT IN
+  ('__diesel_schema_migrations', 'underpin_history', 'underpin_lease', 'alembic_version')";
+
 #[derive(Deserialize)]
 pub(super) struct Raw {
     tables: Vec<RawTable>,
