@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use underpin::exit;
+use underpin::{ConnectError, exit};
 
 /// Why a run over a fleet did not begin, or could not be told. What is wrong with one target is part of
 /// the report, and no error.
@@ -65,6 +65,18 @@ impl FleetError {
             Self::Engine(error) => exit::code(error),
             Self::Journal { .. } | Self::System { .. } => exit::FAILED,
         }
+    }
+}
+
+/// Why a target is not where it should be, for people.
+pub(crate) fn explain(error: &underpin::Error) -> String {
+    match error {
+        // What the engine says here would make it anew, and empty.
+        underpin::Error::Connect(ConnectError::NoFile(path)) => {
+            let path = path.display();
+            format!("no file `{path}`: restore it, or take it off the list or the registry")
+        }
+        error => exit::explain(error),
     }
 }
 

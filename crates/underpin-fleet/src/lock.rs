@@ -14,7 +14,7 @@ const NAME: &str = "underpin-fleet";
 /// Keeps other runs out of the directory or the database of a fleet, until it is dropped.
 #[derive(Default)]
 pub(crate) struct FleetLock {
-    _directory: Option<RunLock>,
+    directory: Option<RunLock>,
     /// With what drives its connection.
     database: Option<(Runtime, DatabaseLock)>,
 }
@@ -26,23 +26,28 @@ impl Fleet<'_> {
         let first = found.targets.iter().min_by_key(|target| target.place.to_string());
         match first.map(|target| &target.place) {
             None => Ok(FleetLock::default()),
-            Some(Place::File(path)) => FleetLock::directory(path.parent().unwrap_or(path)),
+            Some(Place::File(path)) => FleetLock::of_directory(path.parent().unwrap_or(path)),
             Some(Place::Schema { database: url, .. } | Place::Database(url)) => {
-                FleetLock::database(url, &self.options.application_name)
+                FleetLock::of_database(url, &self.options.application_name)
             }
         }
     }
 }
 
 impl FleetLock {
-    fn directory(path: &Path) -> Result<Self, FleetError> {
+    /// SQLite: the lock whose file gets a name for each target.
+    pub(crate) fn directory(&self) -> Option<&RunLock> {
+        self.directory.as_ref()
+    }
+
+    fn of_directory(path: &Path) -> Result<Self, FleetError> {
         let lock = RunLock::take(&path.join(NAME));
         let place = || format!("directory `{}`", path.display());
         let lock = lock.map_err(|error| busy(error, place))?;
-        Ok(Self { _directory: Some(lock), database: None })
+        Ok(Self { directory: Some(lock), database: None })
     }
 
-    fn database(url: &DatabaseUrl, application_name: &str) -> Result<Self, FleetError> {
+    fn of_database(url: &DatabaseUrl, application_name: &str) -> Result<Self, FleetError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| FleetError::System {
             doing: "lock the fleet",
@@ -50,7 +55,7 @@ impl FleetLock {
         })?;
         let lock = runtime.block_on(DatabaseLock::take(url, application_name));
         let lock = lock.map_err(|error| busy(error, || format!("database {url}")))?;
-        Ok(Self { _directory: None, database: Some((runtime, lock)) })
+        Ok(Self { directory: None, database: Some((runtime, lock)) })
     }
 }
 

@@ -6,9 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use underpin::{Direction, Error, Goal, Standing, Version, exit};
+use underpin::{Direction, Error, Goal, Standing, Version};
 
-use crate::{Fleet, Target};
+use crate::{Fleet, Target, error::explain};
 
 /// What is done to every target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl<'f> Judge<'f> {
 }
 
 fn refused(before: Option<Version>, error: &Error) -> Outlook {
-    Outlook::Refused { before, message: exit::explain(error) }
+    Outlook::Refused { before, message: explain(error) }
 }
 
 impl Fleet<'_> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use underpin::{Dialect, Error, Proof};
+use underpin::{Dialect, Error, Proof, RunLock};
 
 use crate::{
     Action, Fleet, FleetError, Found, Journal, Outcome, State, Target, checkpoint,
@@ -106,6 +106,15 @@ struct Task<'t> {
     target: &'t Target,
 }
 
+/// What stands around a run.
+#[derive(Clone, Copy)]
+struct Around<'r> {
+    /// SQLite: the lock that keeps other runs out.
+    directory: Option<&'r RunLock>,
+    watch: &'r dyn Watch,
+    stop: &'r Stop,
+}
+
 /// A run at work.
 struct Running<'r> {
     fleet: &'r Fleet<'r>,
@@ -113,8 +122,7 @@ struct Running<'r> {
     run: i32,
     options: &'r RunOptions,
     proof: Option<Proof>,
-    watch: &'r dyn Watch,
-    stop: &'r Stop,
+    around: Around<'r>,
     /// Of the run so far.
     failures: AtomicUsize,
     targets: usize,
@@ -132,9 +140,10 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
-        let _lock = self.lock(found)?;
+        let lock = self.lock(found)?;
         let judge = Judge::new(self, action, HashMap::new());
-        self.begin(found, &judge, action, options, journal, (watch, stop))
+        let around = Around { directory: lock.directory(), watch, stop };
+        self.begin(found, &judge, action, options, journal, around)
     }
 
     fn begin(
@@ -144,7 +153,7 @@ impl Fleet<'_> {
         action: &Action,
         options: &RunOptions,
         journal: &Journal,
-        (watch, stop): (&dyn Watch, &Stop),
+        around: Around<'_>,
     ) -> Result<i32, FleetError> {
         self.check(options)?;
         let outlooks = self.probe(&found.targets, |target, one| judge.outlook(target, one))?;
@@ -164,7 +173,7 @@ impl Fleet<'_> {
         )?;
         drop(outlooks);
         checkpoint();
-        self.execute(journal, run, &tasks, options, (found.targets.len(), failed), (watch, stop))?;
+        self.execute(journal, run, &tasks, options, (found.targets.len(), failed), around)?;
         Ok(run)
     }
 
@@ -177,7 +186,7 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
-        let _lock = self.lock(found)?;
+        let lock = self.lock(found)?;
         let run = journal.run(None)?;
         if matches!(run.outcome, Outcome::Done | Outcome::Failed) {
             let reason = "came to its end: begin a new one, or use `retry-failed`".to_owned();
@@ -189,7 +198,8 @@ impl Fleet<'_> {
         journal.take_up(run.number)?;
         let total = usize::try_from(journal.summary(run.number)?.targets()).unwrap_or_default();
         // What failed before stopped the run then; whoever goes on with it has seen that.
-        self.execute(journal, run.number, &tasks, &options, (total, 0), (watch, stop))?;
+        let around = Around { directory: lock.directory(), watch, stop };
+        self.execute(journal, run.number, &tasks, &options, (total, 0), around)?;
         Ok(run.number)
     }
 
@@ -214,7 +224,7 @@ impl Fleet<'_> {
         watch: &dyn Watch,
         stop: &Stop,
     ) -> Result<i32, FleetError> {
-        let _lock = self.lock(found)?;
+        let lock = self.lock(found)?;
         let last = journal.run(None)?;
         let number = last.number;
         let options = self.options_of(&last)?;
@@ -236,7 +246,8 @@ impl Fleet<'_> {
         let targets: Vec<_> = found.targets.iter().filter(still).cloned().collect();
         let source = format!("those that failed in run {number}, of {}", found.source);
         let found = Found { source, targets, skipped: Vec::new() };
-        self.begin(&found, &judge, &action, &options, journal, (watch, stop))
+        let around = Around { directory: lock.directory(), watch, stop };
+        self.begin(&found, &judge, &action, &options, journal, around)
     }
 
     fn check(&self, options: &RunOptions) -> Result<(), FleetError> {
@@ -255,17 +266,16 @@ impl Fleet<'_> {
         tasks: &[Task<'_>],
         options: &RunOptions,
         (targets, failed): (usize, usize),
-        (watch, stop): (&dyn Watch, &Stop),
+        around: Around<'_>,
     ) -> Result<(), FleetError> {
-        watch.begins(run, targets, tasks.len(), failed);
+        around.watch.begins(run, targets, tasks.len(), failed);
         let running = Running {
             fleet: self,
             journal,
             run,
             options,
             proof: if options.verify { self.proof(tasks)? } else { None },
-            watch,
-            stop,
+            around,
             failures: AtomicUsize::new(failed),
             targets,
         };
@@ -305,7 +315,7 @@ impl Running<'_> {
             if self.ends() {
                 return Ok(false);
             }
-            self.watch.wave(first.wave, wave.len());
+            self.around.watch.wave(first.wave, wave.len());
             let taken = AtomicUsize::new(0);
             let next = || {
                 if self.ends() {
@@ -333,7 +343,7 @@ impl Running<'_> {
     /// Whether no other target is to be begun with.
     fn ends(&self) -> bool {
         let failures = self.failures.load(Ordering::Relaxed);
-        self.stop.is_asked() || self.options.limit.is_exceeded(failures, self.targets)
+        self.around.stop.is_asked() || self.options.limit.is_exceeded(failures, self.targets)
     }
 }
 

@@ -1,9 +1,9 @@
 //! How the targets of a fleet stand, and what a run would do to them.
 
 use serde::Serialize;
-use underpin::{Adopted, Error, Report, exit};
+use underpin::{Adopted, Error, Report};
 
-use crate::{Action, Fleet, FleetError, Found, Target, workers};
+use crate::{Action, Fleet, FleetError, Found, Target, error::explain, workers};
 
 /// How one target stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,7 +97,7 @@ impl Fleet<'_> {
             let standing = match standing {
                 Ok(standing) => standing,
                 Err(error) => {
-                    return status(None, Standing::Broken { reason: exit::explain(&error) });
+                    return status(None, Standing::Broken { reason: explain(&error) });
                 }
             };
             if standing.is_unknown() {
@@ -106,7 +106,7 @@ impl Fleet<'_> {
             let version = standing.history.head().map(ToString::to_string);
             let url = target.url();
             let state = match self.engine(&url).map(|engine| engine.status_of(&standing.history)) {
-                Err(error) => Standing::Broken { reason: exit::explain(&error) },
+                Err(error) => Standing::Broken { reason: explain(&error) },
                 Ok(found) if !found.problems.is_empty() => {
                     let lines: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
                     Standing::Refused { reason: lines.join("\n") }
@@ -161,7 +161,7 @@ impl Fleet<'_> {
             Ok::<_, Error>(())
         };
         if let Err(error) = result.await {
-            announced.error = Some(exit::explain(&error));
+            announced.error = Some(explain(&error));
         }
         announced
     }

@@ -17,7 +17,7 @@ use crate::{
     Direction, Error, Goal, Grouping, History, Log, Options, Plan, Proof, Refusal, Refused, Report,
     Status, Step, StepError, StepReport, adopt,
     checkpoint::checkpoint,
-    lock::{Lock, jittered},
+    lock::{Lock, RunLock, jittered},
     plan::plan,
     proof::Proving,
     session::Session,
@@ -36,6 +36,7 @@ pub struct Engine<'a> {
     options: Options,
     proving: Option<Proving<'a>>,
     backup: Option<PathBuf>,
+    run: Option<&'a RunLock>,
 }
 
 impl<'a> Engine<'a> {
@@ -51,7 +52,15 @@ impl<'a> Engine<'a> {
         options: Options,
     ) -> Result<Self, Error> {
         if catalog.dialect() == url.dialect() {
-            return Ok(Self { catalog, code, url, options, proving: None, backup: None });
+            return Ok(Self {
+                catalog,
+                code,
+                url,
+                options,
+                proving: None,
+                backup: None,
+                run: None,
+            });
         }
         Err(Error::Dialect { catalog: catalog.dialect(), url: url.dialect() })
     }
@@ -77,6 +86,13 @@ impl<'a> Engine<'a> {
             Dialect::Sqlite => Ok(Self { backup: Some(to), ..self }),
             Dialect::Postgres => Err(Error::NoBackup),
         }
+    }
+
+    /// For a run that holds `lock` and has seen what there is to do: on SQLite, [`Engine::migrate`] takes
+    /// the lock of the file at once, as another name of `lock`'s file.
+    #[must_use]
+    pub fn in_run(self, lock: &'a RunLock) -> Self {
+        Self { run: Some(lock), ..self }
     }
 
     /// What the versions of the catalog build. On PostgreSQL this takes the right to create a schema,
@@ -125,18 +141,23 @@ impl<'a> Engine<'a> {
     /// Goes to `goal`. A database with tables and no history is recognised first.
     pub async fn migrate(&self, goal: &Goal) -> Result<Report, Error> {
         let access = match goal.direction() {
-            Direction::Up => Access::Create,
-            Direction::Down => Access::ReadWrite,
+            // A run has seen the file: one that is gone since must not come back empty.
+            Direction::Up if self.run.is_none() => Access::Create,
+            Direction::Up | Direction::Down => Access::ReadWrite,
         };
         let mut session = self.session(access).await?;
-        let history = session.history().await?;
-        let plan = self.plan_for(&session, &history, goal)?;
-        if plan.steps.is_empty() {
-            return Ok(self.report(None, Vec::new(), false, &history));
+        let mut seen = None;
+        if self.run.is_none() {
+            let history = session.history().await?;
+            let plan = self.plan_for(&session, &history, goal)?;
+            if plan.steps.is_empty() {
+                return Ok(self.report(None, Vec::new(), false, &history));
+            }
+            seen = Some((history, plan));
         }
         let mut lock = self.lock(&mut session).await?;
         session.end_with_client().await?;
-        let result = self.migrate_locked(&mut session, &mut lock, goal, (history, plan)).await;
+        let result = self.migrate_locked(&mut session, &mut lock, goal, seen).await;
         lock.release().await;
         checkpoint();
         result
@@ -147,7 +168,7 @@ impl<'a> Engine<'a> {
         session: &mut Session<'_>,
         lock: &mut Lock,
         goal: &Goal,
-        (seen, planned): (History, Plan<'_>),
+        seen: Option<(History, Plan<'_>)>,
     ) -> Result<Report, Error> {
         let mut history = session.refresh().await?;
         checkpoint();
@@ -161,8 +182,10 @@ impl<'a> Engine<'a> {
                 None => grouping = Grouping::Single,
             }
         }
-        let unchanged = history == seen;
-        let plan = if unchanged { planned } else { self.plan_for(session, &history, goal)? };
+        let plan = match seen {
+            Some((before, plan)) if before == history => plan,
+            _ => self.plan_for(session, &history, goal)?,
+        };
         let steps = self.run(session, lock, &plan, grouping).await?;
         let single = grouping == Grouping::Single && plan.fits_one_transaction();
         Ok(self.report(adopted, steps, single, &history.after(&plan)))
@@ -297,14 +320,17 @@ impl<'a> Engine<'a> {
     async fn session(&self, access: Access) -> Result<Session<'a>, Error> {
         let conn = self.connect(access).await?;
         checkpoint();
-        let mut session = Session::new(conn, self.catalog).await?;
+        let mut session = match self.run {
+            Some(_) if conn.dialect() == Dialect::Sqlite => Session::on_file(conn, self.catalog),
+            _ => Session::new(conn, self.catalog).await?,
+        };
         session.proving = self.proving;
         Ok(session)
     }
 
     async fn lock(&self, session: &mut Session<'_>) -> Result<Lock, Error> {
         let connect = self.connect_options(Access::ReadWrite);
-        let lock = Lock::acquire(self.url, &connect, session, &self.options).await?;
+        let lock = Lock::acquire(self.url, &connect, session, &self.options, self.run).await?;
         session.frame = lock.frame(&session.conn);
         if session.counts_rows() {
             session.frame.in_snapshot();

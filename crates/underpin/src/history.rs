@@ -223,6 +223,11 @@ impl Tables {
         Self { dialect: Dialect::Postgres, schema: Some(schema.to_owned()), diesel, own }
     }
 
+    /// SQLite: both of a file, until reading them tells otherwise.
+    pub(crate) fn of_file() -> Self {
+        Self { dialect: Dialect::Sqlite, schema: None, diesel: true, own: true }
+    }
+
     /// The same place, where both tables are.
     pub(crate) fn made(&self) -> Self {
         Self { diesel: true, own: true, ..self.clone() }
@@ -260,10 +265,6 @@ impl Tables {
             .diesel
             .then(|| format!("SELECT CAST(version AS TEXT) FROM {}", self.qualified(DIESEL_TABLE)));
         let ours = self.own.then(|| {
-            let separator = match self.dialect {
-                Dialect::Sqlite => "char(31)",
-                Dialect::Postgres => "chr(31)",
-            };
             let fields = [
                 "id",
                 "version",
@@ -273,7 +274,7 @@ impl Tables {
                 "coalesce(CAST(statement AS TEXT), '')",
                 "set_name",
             ];
-            let line = fields.join(&format!(" || {separator} || "));
+            let line = fields.join(&format!(" || '{}' || ", rows::SEPARATOR));
             format!("SELECT {line} FROM {}", self.qualified(HISTORY_TABLE))
         });
         let parts: Vec<_> = applied.into_iter().chain(ours).collect();

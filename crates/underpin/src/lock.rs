@@ -10,7 +10,7 @@
 //! when the process dies. SQLite's own lock cannot serve, for it ends with each transaction.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -64,10 +64,11 @@ impl Lock {
         connect: &ConnectOptions,
         session: &Session<'_>,
         options: &Options,
+        run: Option<&RunLock>,
     ) -> Result<Self, Error> {
         let wait = options.lock_wait;
         let mut candidate = match (url.sqlite_path(), session.tables.schema()) {
-            (Some(path), _) => Candidate::Sqlite(path.to_owned()),
+            (Some(path), _) => Candidate::Sqlite(path, run),
             (None, None) => return Ok(Self::Memory),
             (None, Some(schema)) => {
                 // The lock's own connection waits for nothing in the server.
@@ -139,21 +140,21 @@ impl Lock {
     }
 }
 
-enum Candidate {
-    Sqlite(PathBuf),
+enum Candidate<'a> {
+    Sqlite(&'a Path, Option<&'a RunLock>),
     Postgres(PostgresLock),
     Lease(Applicant),
 }
 
-impl Candidate {
+impl Candidate<'_> {
     /// Takes the lock if it is free; gives itself back if it is not.
     async fn attempt(self) -> Result<Result<Lock, Self>, Error> {
         match self {
-            Self::Sqlite(database) => match LockFile::try_lock(&database) {
+            Self::Sqlite(database, run) => match LockFile::try_lock(database, run) {
                 Ok(Some(file)) => Ok(Ok(Lock::Sqlite(file))),
-                Ok(None) => Ok(Err(Self::Sqlite(database))),
+                Ok(None) => Ok(Err(Self::Sqlite(database, run))),
                 Err(source) => {
-                    let path = file::beside(&database).display().to_string();
+                    let path = file::beside(database).display().to_string();
                     Err(Error::LockFile { path, source })
                 }
             },
@@ -173,7 +174,9 @@ impl Candidate {
 
     async fn holder(&mut self) -> String {
         match self {
-            Self::Sqlite(database) => file::holder(database).unwrap_or_else(|| UNKNOWN.to_owned()),
+            Self::Sqlite(database, _) => {
+                file::holder(database).unwrap_or_else(|| UNKNOWN.to_owned())
+            }
             Self::Postgres(lock) => holder(&mut lock.conn, &lock.schema).await,
             Self::Lease(applicant) => holder(&mut applicant.conn, &applicant.schema).await,
         }

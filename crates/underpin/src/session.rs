@@ -132,6 +132,11 @@ impl<'a> Session<'a> {
         Ok(Self::on(Held::Own(conn), catalog, tables, Frame::default()))
     }
 
+    /// On a file whose history is not looked for before the lock is taken.
+    pub(crate) fn on_file(conn: Conn, catalog: &'a Catalog) -> Self {
+        Self::on(Held::Own(conn), catalog, Tables::of_file(), Frame::default())
+    }
+
     pub(crate) fn on(conn: Held<'a>, catalog: &'a Catalog, tables: Tables, frame: Frame) -> Self {
         let identity = Identity::of_this_process();
         Self { conn, catalog, tables, proving: None, frame, identity }
@@ -156,8 +161,15 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Looks again, now that nobody else may change it.
+    /// Looks again, now that nobody else may change it. Whether tables that were there are gone is told
+    /// by reading them.
     pub(crate) async fn refresh(&mut self) -> Result<History, Error> {
+        if self.tables.diesel
+            && self.tables.own
+            && let Ok(history) = self.history().await
+        {
+            return Ok(history);
+        }
         self.tables = Tables::find(&mut self.conn).await?;
         self.history().await
     }

@@ -6,11 +6,11 @@ use std::{
     time::Instant,
 };
 
-use underpin::{Access, Adopted, Conn, Engine, Error, Report, exit};
+use underpin::{Access, Adopted, Conn, Engine, Error, Report};
 use underpin_db::DatabaseUrl;
 
 use super::{Done, Running, State, Task};
-use crate::{FleetError, Place, checkpoint};
+use crate::{FleetError, Place, checkpoint, error::explain};
 
 /// What a worker keeps from one target to the next.
 #[derive(Default)]
@@ -69,13 +69,13 @@ impl Running<'_> {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 done.state = State::Failed.as_str();
                 done.version_after = self.version(task).await;
-                done.message = Some(exit::explain(&error));
+                done.message = Some(explain(&error));
             }
         }
         self.journal.ended(self.run, task.number, &done)?;
         let failed = done.state == State::Failed.as_str();
         let error = done.message.as_deref().filter(|_| failed);
-        self.watch.done(task.target, done.version_after.as_deref(), took, error);
+        self.around.watch.done(task.target, done.version_after.as_deref(), took, error);
         Ok(())
     }
 
@@ -94,6 +94,9 @@ impl Running<'_> {
         let mut engine = self.fleet.engine(&url)?;
         if let Some(proof) = &self.proof {
             engine = engine.proving(proof, self.is_canary(task.wave));
+        }
+        if let Some(lock) = self.around.directory {
+            engine = engine.in_run(lock);
         }
         if let Some(to) = self.backup(task) {
             engine = engine.backing_up(to)?;

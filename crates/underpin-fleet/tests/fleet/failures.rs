@@ -7,7 +7,7 @@ use underpin::Goal;
 use underpin_fleet::{Action, Limit, RunOptions, Stop};
 use underpin_testkit::{Dialect, block_on};
 
-use crate::{HEAD, Home, fleet, reason, states, tables, whatever};
+use crate::{AtWork, HEAD, Home, fleet, reason, states, tables, whatever};
 
 /// A fleet of 200 at version 1, of which some are ill.
 fn ill(dialect: Dialect) -> Home {
@@ -177,4 +177,30 @@ fn a_target_that_came_half_way_is_tried_again_from_there(#[case] dialect: Dialec
         (home.applied(1), home.applied(2)),
         (vec!["0001".to_owned()], vec!["0001".to_owned()])
     );
+}
+
+/// A target that is gone when its turn comes is not made anew, which would look like a target that lost
+/// everything.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_target_that_is_gone_stays_gone(#[case] dialect: Dialect) {
+    let home = Home::at_head(&tables(dialect, 1), 3);
+    let remove = || match dialect {
+        Dialect::Sqlite => fs::remove_file(home.file("project_2")).unwrap(),
+        Dialect::Postgres => home.db.batch("DROP SCHEMA project_2 CASCADE"),
+    };
+    let (catalog, journal, stop) = (tables(dialect, 2), home.journal(), Stop::default());
+    let watch = AtWork(&remove);
+
+    fleet(&catalog).run(&home.found(), &HEAD, &whatever(), &journal, &watch, &stop).unwrap();
+
+    let report = journal.report(None).unwrap();
+    let told = match dialect {
+        Dialect::Sqlite => "project_2.db`: restore it",
+        Dialect::Postgres => "no schema",
+    };
+    assert!(reason(&report, "2").contains(told), "{report:#?}");
+    assert_eq!((report.counts.done, report.counts.failed), (2, 1));
+    assert_eq!(home.found().targets.len(), 2);
 }

@@ -211,3 +211,14 @@ impl underpin_fleet::Watch for StopAfter<'_> {
         }
     }
 }
+
+/// Somebody who does something as soon as the run has looked at all targets.
+struct AtWork<'a>(&'a (dyn Fn() + Sync));
+
+impl underpin_fleet::Watch for AtWork<'_> {
+    fn begins(&self, _: i32, _: usize, _: usize, _: usize) {
+        (self.0)();
+    }
+    fn wave(&self, _: i32, _: usize) {}
+    fn done(&self, _: &Target, _: Option<&str>, _: Duration, _: Option<&str>) {}
+}

@@ -1,27 +1,13 @@
 //! Two runs at once where the targets are, with a journal each.
 
-use std::{fs, sync::Mutex, time::Duration};
+use std::{borrow::Cow, fs, path::Path, sync::Mutex, time::Duration};
 
 use rstest::rstest;
-use underpin::DatabaseLock;
-use underpin_fleet::{FleetError, Found, Journal, Names, RunOptions, Source, Stop, Target, Watch};
+use underpin::{Code, DatabaseLock, DbError, Metadata, Migration, RunLock};
+use underpin_fleet::{Fleet, FleetError, Found, Journal, Names, RunOptions, Source, Stop};
 use underpin_testkit::{Dialect, PgBouncer, Settings, block_on};
 
-use crate::{HEAD, Home, fleet, tables};
-
-/// Begins with another run as soon as the first is at work.
-struct Second<'s> {
-    begin: &'s (dyn Fn() -> Result<i32, FleetError> + Sync),
-    result: Mutex<Option<Result<i32, FleetError>>>,
-}
-
-impl Watch for Second<'_> {
-    fn begins(&self, _: i32, _: usize, _: usize, _: usize) {
-        *self.result.lock().unwrap() = Some((self.begin)());
-    }
-    fn wave(&self, _: i32, _: usize) {}
-    fn done(&self, _: &Target, _: Option<&str>, _: Duration, _: Option<&str>) {}
-}
+use crate::{AtWork, HEAD, Home, catalog, fleet, reason, table, tables, whatever};
 
 /// How the second run finds its targets.
 #[derive(Clone, Copy)]
@@ -51,13 +37,14 @@ fn the_second_is_refused_and_names_the_first(#[case] dialect: Dialect, #[case] w
         let options = RunOptions::default();
         fleet(&catalog).run(&again(), &HEAD, &options, &other, &(), &Stop::default())
     };
-    let second = Second { begin: &begin, result: Mutex::default() };
+    let second = Mutex::new(None);
+    let watch = AtWork(&|| *second.lock().unwrap() = Some(begin()));
 
     let journal = home.journal();
     let (options, stop) = (RunOptions::default(), Stop::default());
-    fleet(&catalog).run(&found, &HEAD, &options, &journal, &second, &stop).unwrap();
+    fleet(&catalog).run(&found, &HEAD, &options, &journal, &watch, &stop).unwrap();
 
-    let refused = second.result.into_inner().unwrap().unwrap().unwrap_err();
+    let refused = second.into_inner().unwrap().unwrap().unwrap_err();
     assert_eq!((refused.exit_code(), journal.report(None).unwrap().counts.done), (5, 3));
     let text = refused.to_string();
     let first = format!("process {} (user ", std::process::id());
@@ -106,4 +93,57 @@ fn a_database_is_locked_until_it_is_released(#[case] pooled: bool) {
         first.release().await;
         DatabaseLock::take(&direct, "second").await.unwrap().release().await;
     });
+}
+
+/// Says who has the lock of the file that is migrated, as a failure.
+const WHO: Code = Code {
+    name: "who/1",
+    run: |conn| {
+        Box::pin(async move {
+            let file = conn.text("SELECT file FROM pragma_database_list").await?;
+            let taken = RunLock::take(Path::new(&file.unwrap_or_default()));
+            let message = taken.map_or_else(|held| held.to_string(), |_| "nobody".to_owned());
+            Err(DbError { message, ..DbError::default() })
+        })
+    },
+};
+
+#[test]
+fn sqlite_a_file_at_work_is_locked_in_the_name_of_the_run() {
+    let home = Home::new(Dialect::Sqlite, 2);
+    let who = Metadata { code: Some(Cow::Borrowed(WHO.name)), ..Metadata::DEFAULT };
+    let catalog = catalog(Dialect::Sqlite, vec![Migration { metadata: who, ..table(1) }]);
+
+    let report = home.run(&Fleet { code: &[WHO], ..fleet(&catalog) }, &HEAD, &whatever());
+
+    let held = format!("process {} (user ", std::process::id());
+    for id in ["1", "2"] {
+        let reason = reason(&report, id);
+        assert!(
+            reason.contains("the migration lock, held by") && reason.contains(&held),
+            "{reason}"
+        );
+    }
+    assert!(RunLock::take(&home.file("project_1")).is_ok());
+}
+
+/// One of the files of a run is the lock of another as long as its run lives, and not after it.
+#[test]
+fn sqlite_names_that_a_killed_run_left_lock_one_file_each() {
+    let home = Home::new(Dialect::Sqlite, 3);
+    let lock = |name: &str| home.db.dir().join(format!("{name}.underpin.lock"));
+    fs::write(lock("underpin-fleet"), "process 1").unwrap();
+    for name in ["project_1.db", "project_2.db"] {
+        fs::hard_link(lock("underpin-fleet"), lock(name)).unwrap();
+    }
+
+    let one = RunLock::take(&home.file("project_1")).unwrap();
+    let two = RunLock::take(&home.file("project_2")).unwrap();
+    RunLock::take(&home.file("project_2")).unwrap_err();
+    drop((one, two));
+    fs::hard_link(lock("underpin-fleet"), lock("project_3.db")).unwrap();
+    let report = home.run(&fleet(&tables(Dialect::Sqlite, 1)), &HEAD, &RunOptions::default());
+
+    assert_eq!(report.counts.done, 3, "{report:#?}");
+    assert!(!["underpin-fleet", "project_3.db"].iter().any(|name| lock(name).exists()));
 }

@@ -41,7 +41,7 @@ impl Row {
 }
 
 /// Parts the fields of a row of ours, of which the set comes last: it may be any text.
-const SEPARATOR: char = '\u{1f}';
+pub(super) const SEPARATOR: char = '\u{1f}';
 
 impl Rows {
     /// Reads the lines of [`Tables::read`]. `None` for what this engine does not write.

@@ -10,32 +10,46 @@ use std::{
 
 use crate::{Error, identity::Identity};
 
-/// A locked file; the kernel unlocks it when it is closed, however the process ends.
+/// A lock that the kernel ends when its file is closed, however the process ends.
 #[derive(Debug)]
 pub(crate) struct LockFile {
-    _file: File,
     path: PathBuf,
+    /// `None` for another name of a run's file.
+    _file: Option<File>,
 }
 
 impl LockFile {
-    /// Takes the lock, `None` when somebody else has it.
-    pub(crate) fn try_lock(database: &Path) -> io::Result<Option<Self>> {
+    /// Takes the lock of `database`, `None` when somebody else has it. In a run it is another name of the
+    /// run's own lock file where that can be: making and removing ever new files is what file systems
+    /// are slow at.
+    pub(crate) fn try_lock(database: &Path, run: Option<&RunLock>) -> io::Result<Option<Self>> {
         let path = beside(database);
-        let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
+        if run.is_some_and(|run| fs::hard_link(&run.0.path, &path).is_ok()) {
+            return Ok(Some(Self { path, _file: None }));
         }
-        // The last holder removes the file: what was locked may be no longer the one that others see.
-        if !fs::metadata(&path)
-            .is_ok_and(|seen| file.metadata().is_ok_and(|own| own.ino() == seen.ino()))
-        {
-            return Ok(None);
+        let mut removed = false;
+        loop {
+            let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // The last holder removes the file: what was locked may be no longer the one that others see.
+            let own = file.metadata()?;
+            if !fs::metadata(&path).is_ok_and(|seen| seen.ino() == own.ino()) {
+                return Ok(None);
+            }
+            if own.nlink() > 1 && !removed {
+                // A run that was killed left names of one file, which must not be a lock of them all.
+                fs::remove_file(&path)?;
+                removed = true;
+                continue;
+            }
+            file.set_len(0)?;
+            file.write_all(Identity::process().as_bytes())?;
+            return Ok(Some(Self { path, _file: Some(file) }));
         }
-        file.set_len(0)?;
-        file.write_all(Identity::process().as_bytes())?;
-        Ok(Some(Self { _file: file, path }))
     }
 }
 
@@ -51,12 +65,12 @@ impl Drop for LockFile {
 /// The lock that keeps one run out of another's way, beside a file that a run writes to. It ends when
 /// it is dropped, or with the process.
 #[derive(Debug)]
-pub struct RunLock(#[expect(dead_code, reason = "held for its end")] LockFile);
+pub struct RunLock(LockFile);
 
 impl RunLock {
     /// Takes the lock of the file at `path`, or says at once who has it.
     pub fn take(path: &Path) -> Result<Self, Error> {
-        match LockFile::try_lock(path) {
+        match LockFile::try_lock(path, None) {
             Ok(Some(file)) => Ok(Self(file)),
             Ok(None) => {
                 let holder = holder(path).unwrap_or_else(|| "an unknown process".to_owned());
