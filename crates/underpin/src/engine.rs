@@ -88,8 +88,9 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// For a run that holds `lock` and has seen what there is to do: on SQLite, [`Engine::migrate`] takes
-    /// the lock of the file at once, as another name of `lock`'s file.
+    /// For a run that holds `lock` and has seen what there is to do. On SQLite [`Engine::migrate`] then
+    /// takes the lock of the file before it reads the history, as another name of `lock`'s file, and
+    /// creates no file.
     #[must_use]
     pub fn in_run(self, lock: &'a RunLock) -> Self {
         Self { run: Some(lock), ..self }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::UNKNOWN;
 use crate::{Error, identity::Identity};
 
 /// A lock that the kernel ends when its file is closed, however the process ends.
@@ -73,7 +74,7 @@ impl RunLock {
         match LockFile::try_lock(path, None) {
             Ok(Some(file)) => Ok(Self(file)),
             Ok(None) => {
-                let holder = holder(path).unwrap_or_else(|| "an unknown process".to_owned());
+                let holder = holder(path).unwrap_or_else(|| UNKNOWN.to_owned());
                 Err(Error::Locked { holder, waited: Duration::ZERO })
             }
             Err(source) => {

@@ -5,13 +5,19 @@
 /// The server prints names without their schema when it comes first in the search path; where it
 /// prints them all the same (index definitions), the schema is cut out, so that a schema built in
 /// another place compares equal. Objects of extensions are left out.
+///
+/// The catalogs hold the objects of all schemas. Which are in one is asked of `pg_depend`, where each
+/// object depends on its schema: unlike `pg_class` it has an index for that.
 pub(super) const QUERY: &str = r"
 WITH own AS (
   SELECT c.oid, c.relname, c.relkind FROM pg_class c
-  WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+  WHERE c.oid IN (SELECT d.objid FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_namespace'::regclass
+        AND d.refobjid = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()))
     AND c.relname NOT IN ('__diesel_schema_migrations', 'underpin_history', 'underpin_lease',
       'alembic_version')
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 )
 SELECT json_build_object(
   'tables', (SELECT coalesce(json_object_agg(t.relname, json_build_object(
@@ -30,7 +36,8 @@ SELECT json_build_object(
         || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END), '{}')
       FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
       WHERE x.indrelid = t.oid
-        AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))),
+        AND NOT EXISTS (SELECT FROM pg_constraint k
+          WHERE k.conrelid = t.oid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))),
     'constraints', (SELECT coalesce(json_agg(DISTINCT
         CASE WHEN k.contype = 'f'
           THEN replace(pg_get_constraintdef(k.oid), quote_ident(current_schema()) || '.', '')
@@ -46,6 +53,7 @@ SELECT json_build_object(
     SELECT y.typname, json_agg(l.enumlabel ORDER BY l.enumsortorder) AS labels
     FROM pg_type y JOIN pg_enum l ON l.enumtypid = y.oid
     WHERE y.typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = y.oid AND d.deptype = 'e')
+      AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_type'::regclass AND d.objid = y.oid AND d.deptype = 'e')
     GROUP BY y.typname) e))::text
 ";
