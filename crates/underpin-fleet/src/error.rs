@@ -74,7 +74,7 @@ pub(crate) fn explain(error: &underpin::Error) -> String {
         // What the engine says here would make it anew, and empty.
         underpin::Error::Connect(ConnectError::NoFile(path)) => {
             let path = path.display();
-            format!("no file `{path}`: restore it, or take it off the list or the registry")
+            format!("no file `{path}`: correct the list or `--data-dir`, or restore the file")
         }
         error => exit::explain(error),
     }

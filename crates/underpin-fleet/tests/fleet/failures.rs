@@ -197,7 +197,7 @@ fn a_target_that_is_gone_stays_gone(#[case] dialect: Dialect) {
 
     let report = journal.report(None).unwrap();
     let told = match dialect {
-        Dialect::Sqlite => "project_2.db`: restore it",
+        Dialect::Sqlite => "project_2.db`: correct the list",
         Dialect::Postgres => "no schema",
     };
     assert!(reason(&report, "2").contains(told), "{report:#?}");

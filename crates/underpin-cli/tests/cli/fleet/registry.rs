@@ -50,7 +50,7 @@ fn the_files_are_where_the_service_keeps_them() {
     command.env("DATA_DIR", "elsewhere");
     let there = json(command, 0);
 
-    assert!(here["targets"][0]["error"].as_str().unwrap().contains("no database"), "{here:#}");
+    assert!(here["targets"][0]["error"].as_str().unwrap().contains("`--data-dir`"), "{here:#}");
     assert_eq!(there["targets"][2]["report"]["steps"].as_array().unwrap().len(), 5);
     assert_eq!(files(db.dir()), before);
 }
