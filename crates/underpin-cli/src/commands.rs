@@ -28,9 +28,9 @@ pub(crate) struct Cli {
     /// Print one JSON document
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Log what is done to standard error; twice for everything
+    /// Log to standard error, and show values of rows in errors; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
-    verbose: u8,
+    pub(crate) verbose: u8,
     /// Log nothing
     #[arg(short, long, global = true)]
     quiet: bool,

@@ -13,9 +13,10 @@ use underpin_projects::RegistryError;
 pub(crate) struct Usage(pub(crate) String);
 
 /// Says what went wrong, with its causes, and gives the exit code: to people on standard error, and
-/// with `--json` as the one document on standard output as well.
-pub(crate) fn report(error: &anyhow::Error, json: bool) -> ExitCode {
-    let (text, code) = (exit::explain(error.as_ref()), code(error));
+/// with `--json` as the one document on standard output as well. `values` shows values of rows, too.
+pub(crate) fn report(error: &anyhow::Error, json: bool, values: bool) -> ExitCode {
+    let explain = if values { exit::explain_in_full } else { exit::explain };
+    let (text, code) = (explain(error.as_ref()), code(error));
     // Nobody is left to tell when the other end is closed.
     if json {
         let document = serde_json::json!({ "error": text, "exit": code });

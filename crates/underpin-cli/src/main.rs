@@ -18,8 +18,8 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = failpoints();
     let cli = Cli::parse();
-    let json = cli.json;
-    cli.run().unwrap_or_else(|error| exit::report(&error, json))
+    let (json, values) = (cli.json, cli.verbose > 0);
+    cli.run().unwrap_or_else(|error| exit::report(&error, json, values))
 }
 
 /// Dies as a killed process does where `FAILPOINTS` says so.

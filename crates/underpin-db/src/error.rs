@@ -76,17 +76,64 @@ pub struct DbError {
     pub no_connection: bool,
 }
 
-impl fmt::Display for DbError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        if let Some(detail) = &self.detail {
-            write!(f, " ({detail})")?;
-        }
-        if let Some(hint) = &self.hint {
-            write!(f, ": {hint}")?;
-        }
-        Ok(())
+impl DbError {
+    /// The whole of it. It may hold values of rows: it is for the eyes of the person who asked for it,
+    /// and for no log, journal, report or page.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        sentence(&self.message, self.detail.as_deref(), self.hint.as_deref())
     }
+
+    /// Whether [`DbError::in_full`] says more than is shown otherwise.
+    #[must_use]
+    pub fn hides_values(&self) -> bool {
+        self.in_full() != self.to_string()
+    }
+
+    /// Whether PostgreSQL speaks of values: data exceptions (22), constraints (23), and views that check
+    /// their rows (44).
+    fn is_about_values(&self) -> bool {
+        let code = self.sqlstate.as_deref().unwrap_or_default();
+        ["22", "23", "44"].iter().any(|class| code.starts_with(class))
+    }
+}
+
+impl fmt::Display for DbError {
+    /// Without the values of rows, which are nobody's business but the database's: a constraint is named,
+    /// and what broke it is not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_about_values() {
+            return f.write_str(&self.in_full());
+        }
+        // In class 22 quotes stand around a value, in the others around the name of a constraint.
+        let is_data = self.sqlstate.as_deref().is_some_and(|code| code.starts_with("22"));
+        let message = if is_data { without_values(&self.message) } else { self.message.clone() };
+        f.write_str(&sentence(&message, None, self.hint.as_deref()))
+    }
+}
+
+fn sentence(message: &str, detail: Option<&str>, hint: Option<&str>) -> String {
+    let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
+    format!("{message}{detail}{hint}")
+}
+
+/// `message` without what is quoted in it, and without bytes: `invalid input syntax for type integer: "…"`.
+/// A value may hold quotes of its own, and each language has others.
+fn without_values(message: &str) -> String {
+    let quote = |c: char| "\"'`«»‹›„“”‚‘’「」".contains(c);
+    let mut text = match (message.find(quote), message.char_indices().rfind(|(_, c)| quote(*c))) {
+        (Some(first), Some((last, end))) if last > first => {
+            format!("{}\"…\"{}", &message[..first], &message[last + end.len_utf8()..])
+        }
+        (Some(first), _) => format!("{}…", &message[..first]),
+        (None, _) => message.to_owned(),
+    };
+    if let Some(at) = text.find("0x") {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 impl std::error::Error for DbError {}
@@ -131,4 +178,74 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DbError;
+
+    fn error(sqlstate: &str, message: &str) -> DbError {
+        DbError {
+            message: message.to_owned(),
+            detail: Some("Key (token)=(SECRET) is duplicated.".to_owned()),
+            hint: Some("look".to_owned()),
+            sqlstate: Some(sqlstate.to_owned()),
+            ..DbError::default()
+        }
+    }
+
+    #[test]
+    fn values_of_rows_are_only_in_the_whole() {
+        for (sqlstate, message, shown) in [
+            (
+                "23505",
+                "could not create unique index \"t_token\"",
+                "could not create unique index \"t_token\": look",
+            ),
+            (
+                "44000",
+                "new row violates check option for view \"v\"",
+                "new row violates check option for view \"v\": look",
+            ),
+            (
+                "22P02",
+                "invalid input syntax for type integer: \"SECRET\"",
+                "invalid input syntax for type integer: \"…\": look",
+            ),
+            (
+                "22P02",
+                "invalid input syntax for type integer: \"a\"SECRET\"\"",
+                "invalid input syntax for type integer: \"…\": look",
+            ),
+            (
+                "22003",
+                "value \"SECRET\" is out of range for type integer",
+                "value \"…\" is out of range for type integer: look",
+            ),
+            (
+                "22P02",
+                "ungültige Eingabesyntax für Typ integer: »SECRET«",
+                "ungültige Eingabesyntax für Typ integer: \"…\": look",
+            ),
+            (
+                "22021",
+                "invalid byte sequence for encoding \"UTF8\": 0xff",
+                "invalid byte sequence for encoding \"…\": …: look",
+            ),
+            ("22P02", "a value without its end: \"SECRET", "a value without its end: …: look"),
+            ("22012", "division by zero", "division by zero: look"),
+        ] {
+            let error = error(sqlstate, message);
+            assert_eq!(error.to_string(), shown);
+            assert!(error.hides_values() && error.in_full().contains(message));
+            assert!(error.in_full().contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn what_is_about_objects_is_shown_whole() {
+        let error = error("2BP01", "cannot drop table t because other objects depend on it");
+        assert_eq!(error.to_string(), error.in_full());
+        assert!(!error.hides_values());
+    }
 }

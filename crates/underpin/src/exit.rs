@@ -3,7 +3,9 @@
 //! The command line and the service share them, so that a script can tell the outcomes apart
 //! whichever of the two it starts.
 
-use crate::Error;
+use underpin_db::DbError;
+
+use crate::{Error, StepCause};
 
 /// A script or the database failed; what ran before it stays and is named.
 pub const FAILED: u8 = 1;
@@ -34,13 +36,35 @@ pub fn code(error: &Error) -> u8 {
 /// `error` with its causes, one per line. A cause that an error has told already is left out.
 #[must_use]
 pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
+    chain(error, ToString::to_string)
+}
+
+/// [`explain`], with the values of rows that a database names: for a person who asked for them, and
+/// for no log.
+#[must_use]
+pub fn explain_in_full(error: &(dyn std::error::Error + 'static)) -> String {
+    chain(error, |error| database(error).map_or_else(|| error.to_string(), DbError::in_full))
+}
+
+fn chain(
+    error: &(dyn std::error::Error + 'static),
+    say: impl Fn(&(dyn std::error::Error + 'static)) -> String,
+) -> String {
+    let mut text = say(error);
     for cause in std::iter::successors(error.source(), |error| error.source()) {
-        let cause = cause.to_string();
+        let cause = say(cause);
         if !text.contains(&cause) {
             text.push_str("\n  because: ");
             text.push_str(&cause);
         }
     }
     text
+}
+
+/// What a database said, when `error` is nothing else.
+fn database<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e DbError> {
+    match error.downcast_ref() {
+        Some(StepCause::Database(error)) => Some(error),
+        _ => error.downcast_ref(),
+    }
 }

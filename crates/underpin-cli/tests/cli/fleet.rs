@@ -8,6 +8,7 @@ mod registry;
 mod report;
 mod signals;
 mod usage;
+mod values;
 
 use std::{
     fs,
