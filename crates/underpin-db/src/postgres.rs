@@ -62,7 +62,7 @@ pub(crate) struct Server {
 impl Server {
     /// Reads a URL that begins with `postgres:`. The error is a sentence without the password.
     pub(crate) fn parse(url: &str, environment: &Environment<'_>) -> Result<Self, String> {
-        check_at_signs(url)?;
+        check_shape(url)?;
         let (url, settings) =
             take_settings(url, &["sslmode", "sslrootcert", "passfile", "options"]);
         let [mode, root, passfile, options] = settings;
@@ -225,16 +225,25 @@ where
     }
 }
 
-/// A password with `@` in it would be read as a host, and printed as one.
-fn check_at_signs(url: &str) -> Result<(), String> {
+/// Refuses a URL in which a typing mistake makes a password part of a name, for names are printed: a
+/// password with `@` in it is read as a host, and `?password=` without its `?` as a database.
+fn check_shape(url: &str) -> Result<(), String> {
     let start = url.find("//").map_or(0, |at| at + 2);
     let end = url[start..].find('?').map_or(url.len(), |at| start + at);
-    match url[start..end].matches('@').count() {
-        0 | 1 => Ok(()),
-        _ => {
-            Err("expected one `@` before the host: write `%40` for one in the password".to_owned())
-        }
+    let before_query = &url[start..end];
+    if before_query.matches('@').count() > 1 {
+        let hint = "expected one `@` before the host: write `%40` for one in the password";
+        return Err(hint.to_owned());
     }
+    let names = before_query.rsplit_once('@').map_or(before_query, |(_, names)| names);
+    if names.contains(['&', '=']) {
+        return Err(
+            "expected `?` before the first parameter, found `&` or `=` in the name of the host \
+                    or the database: write `%26` or `%3D` for one that belongs to a name"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// What `PGPORT` says: one port, or one for each host of `PGHOST`.

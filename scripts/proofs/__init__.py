@@ -1,0 +1,1 @@
+"""The attacks of `scripts/prove`, one module each."""
