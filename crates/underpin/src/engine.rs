@@ -6,7 +6,7 @@ mod preview;
 mod record;
 mod standing;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
 use underpin_catalog::{Catalog, Dialect, Version};
 use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
@@ -21,7 +21,8 @@ use crate::{
     plan::plan,
     proof::Proving,
     session::Session,
-    stepwise, transaction,
+    stepwise,
+    transaction::{self, Failure},
 };
 
 /// Brings one database to where a catalog wants it.
@@ -187,8 +188,8 @@ impl<'a> Engine<'a> {
             Some((before, plan)) if before == history => plan,
             _ => self.plan_for(session, &history, goal)?,
         };
-        let steps = self.run(session, lock, &plan, grouping).await?;
-        let single = grouping == Grouping::Single && plan.fits_one_transaction();
+        let (steps, apart) = self.run(session, lock, &plan, grouping).await?;
+        let single = grouping == Grouping::Single && plan.fits_one_transaction() && !apart;
         Ok(self.report(adopted, steps, single, &history.after(&plan)))
     }
 
@@ -217,32 +218,46 @@ impl<'a> Engine<'a> {
         if refusals.is_empty() { Ok(plan) } else { Err(Refused(refusals)) }
     }
 
+    /// Runs a plan, and says whether steps ran apart that were to share a transaction.
     async fn run(
         &self,
         session: &mut Session<'_>,
         lock: &mut Lock,
         plan: &Plan<'_>,
         grouping: Grouping,
-    ) -> Result<Vec<StepReport>, Error> {
+    ) -> Result<(Vec<StepReport>, bool), Error> {
         let mut reports: Vec<StepReport> = Vec::with_capacity(plan.steps.len());
-        let kept = |reports: &[StepReport], mut error: StepError| {
-            error.kept = reports.iter().map(|report| report.version.clone()).collect();
-            failed(error)
-        };
-        for steps in plan.transactions(grouping) {
+        let mut transactions = VecDeque::from(plan.transactions(grouping));
+        let mut apart = false;
+        while let Some(steps) = transactions.pop_front() {
             let done = match steps {
                 [step] if !step.migration.metadata.run_in_transaction => {
                     stepwise::run(session, lock, step).await.map(|report| vec![report])
                 }
-                _ => self.transaction(session, lock, steps).await,
+                _ => match self.transaction(session, lock, steps).await {
+                    Ok(done) => Ok(done),
+                    Err(Failed::Step(error)) => Err(*error),
+                    Err(Failed::Apart(reason)) => {
+                        tracing::warn!(
+                            target: crate::LOG_TARGET,
+                            "each migration runs in a transaction of its own: {reason}"
+                        );
+                        apart = true;
+                        steps.chunks(1).rev().for_each(|one| transactions.push_front(one));
+                        continue;
+                    }
+                },
             };
-            let done = done.map_err(|error| kept(&reports, error))?;
+            let done = done.map_err(|mut error| {
+                error.kept = reports.iter().map(|report| report.version.clone()).collect();
+                failed(error)
+            })?;
             session.tables.diesel = true;
             session.tables.own = true;
             done.iter().for_each(announce);
             reports.extend(done);
         }
-        Ok(reports)
+        Ok((reports, apart))
     }
 
     /// Runs one transaction, again when PostgreSQL's `lock_timeout` ended it.
@@ -251,7 +266,7 @@ impl<'a> Engine<'a> {
         session: &mut Session<'_>,
         lock: &mut Lock,
         steps: &[Step<'_>],
-    ) -> Result<Vec<StepReport>, StepError> {
+    ) -> Result<Vec<StepReport>, Failed> {
         let mut retries = 0;
         loop {
             let (result, blockers) = match lock {
@@ -260,13 +275,16 @@ impl<'a> Engine<'a> {
             };
             match result {
                 Ok(reports) => return Ok(reports),
+                Err(Failure { apart: Some(reason), .. }) => return Err(Failed::Apart(reason)),
                 Err(failure)
                     if failure.is_lock_timeout() && retries < self.options.lock_retries =>
                 {
                     retries += 1;
                     self.give_way(&steps[0].migration.version, retries, blockers.as_deref()).await;
                 }
-                Err(failure) => return Err(failure.rolled_back(steps, blockers)),
+                Err(failure) => {
+                    return Err(Failed::Step(Box::new(failure.rolled_back(steps, blockers))));
+                }
             }
         }
     }
@@ -326,6 +344,9 @@ impl<'a> Engine<'a> {
             _ => Session::new(conn, self.catalog).await?,
         };
         session.proving = self.proving;
+        if self.url.sqlite_path().is_some() {
+            session.again = Some((self.url.clone(), self.connect_options(Access::ReadWrite)));
+        }
         Ok(session)
     }
 
@@ -349,6 +370,13 @@ impl<'a> Engine<'a> {
             ..ConnectOptions::default()
         }
     }
+}
+
+/// Why a transaction was rolled back.
+enum Failed {
+    Step(Box<StepError>),
+    /// Its steps cannot share one, for this reason.
+    Apart(String),
 }
 
 fn failed(error: StepError) -> Error {

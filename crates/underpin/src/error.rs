@@ -290,6 +290,9 @@ pub enum StepCause {
         /// How many more than before.
         count: u64,
     },
+    /// Something of it would stay in the session that a later one of the same transaction runs in.
+    #[error("{0}: run each in a transaction of its own")]
+    Stays(String),
     /// The lock is not held any more, so another runner may be at work.
     #[error(
         "the migration lock was lost: was the server restarted, or this process stopped for a while?"

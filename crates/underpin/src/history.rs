@@ -238,11 +238,11 @@ impl Tables {
         self.schema.as_deref()
     }
 
-    /// `name` in the schema that is migrated, as SQL.
+    /// `name` in the schema that is migrated, as SQL. SQLite would take a temporary table first.
     pub(crate) fn qualified(&self, name: &str) -> String {
         match &self.schema {
             Some(schema) => format!("{}.{name}", identifier(schema)),
-            None => name.to_owned(),
+            None => format!("main.{name}"),
         }
     }
 

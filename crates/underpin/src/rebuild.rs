@@ -30,9 +30,17 @@ impl Guard {
         Ok(Self { rows: rows(conn).await?, orphans: orphans(conn).await? })
     }
 
-    /// Of the references alone, for steps that run without enforcement beside a rebuild.
-    pub(crate) async fn of_references(conn: &mut Conn) -> Result<Self, StepCause> {
-        Ok(Self { rows: BTreeMap::new(), orphans: orphans(conn).await? })
+    /// Of the references alone, where a script may leave it to the end of its transaction that they lead
+    /// somewhere. In a transaction with others that end is the script's own.
+    pub(crate) async fn of_deferred(
+        conn: &mut Conn,
+        script: &str,
+    ) -> Result<Option<Self>, StepCause> {
+        let deferred = "SELECT '1' FROM sqlite_schema WHERE sql LIKE '%defer%' LIMIT 1";
+        if !script.to_ascii_lowercase().contains("defer") && conn.text(deferred).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self { rows: BTreeMap::new(), orphans: orphans(conn).await? }))
     }
 
     /// Every table that still exists has as many rows as before, or more, and no more rows than

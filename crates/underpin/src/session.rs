@@ -1,12 +1,14 @@
 //! One connection at work: where its history is, and the SQL around a script.
 
+pub(crate) mod sqlite;
+
 use std::{
     borrow::Cow,
     ops::{Deref, DerefMut},
 };
 
 use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
-use underpin_db::{Conn, DbError};
+use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
     Direction, Error, History, Step,
@@ -26,6 +28,10 @@ pub(crate) struct Session<'a> {
     /// What is proven before a transaction is committed.
     pub(crate) proving: Option<Proving<'a>>,
     pub(crate) frame: Frame,
+    /// SQLite: how another connection to the file is opened.
+    pub(crate) again: Option<(DatabaseUrl, ConnectOptions)>,
+    /// SQLite: the session before a script that can have changed it.
+    lent: Option<sqlite::Began>,
     identity: &'static Identity,
 }
 
@@ -139,7 +145,7 @@ impl<'a> Session<'a> {
 
     pub(crate) fn on(conn: Held<'a>, catalog: &'a Catalog, tables: Tables, frame: Frame) -> Self {
         let identity = Identity::of_this_process();
-        Self { conn, catalog, tables, proving: None, frame, identity }
+        Self { conn, catalog, tables, proving: None, frame, again: None, lent: None, identity }
     }
 
     /// Whether rows are counted before and after the scripts.

@@ -57,6 +57,8 @@ async fn script(
     start: Instant,
 ) -> Result<Vec<String>, Failed> {
     let wrong = |error: DbError| (None, StepCause::from(error));
+    session.as_new().await.map_err(wrong)?;
+    session.lend(std::slice::from_ref(step)).await.map_err(wrong)?;
     if step.resumed.is_none() {
         begin(session, step).await.map_err(wrong)?;
     }
@@ -81,10 +83,12 @@ async fn script(
         checkpoint();
     }
     still_held(lock).await.map_err(|cause| (None, cause))?;
+    // They are the script's own query, and may ask what it left in the session.
+    let notes = session.notes(step).await.map_err(wrong)?;
+    session.as_new().await.map_err(wrong)?;
     let history = session.history_now().await.map_err(wrong)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
     proven.map_err(|cause| (None, cause))?;
-    let notes = session.notes(step).await.map_err(wrong)?;
     finish(session, step, millis(start)).await.map_err(wrong)?;
     Ok(notes)
 }

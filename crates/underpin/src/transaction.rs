@@ -17,11 +17,20 @@ pub(crate) struct Failure {
     cause: StepCause,
     /// Nobody could tell how the transaction ended.
     lost: bool,
+    /// Why the steps cannot share a transaction: each has to run in its own.
+    pub(crate) apart: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(index: usize, cause: impl Into<StepCause>) -> Self {
-        Self { index, place: None, cause: cause.into(), lost: false }
+        Self { index, place: None, cause: cause.into(), lost: false, apart: None }
+    }
+
+    /// The steps cannot share a transaction, for something stays of the one at `index`.
+    pub(crate) fn apart(index: usize, step: &Step<'_>, stays: &str) -> Self {
+        let apart =
+            format!("{stays} of migration {} would reach the next one", step.migration.version);
+        Self { apart: Some(apart.clone()), ..Self::new(index, StepCause::Stays(apart)) }
     }
 
     /// PostgreSQL: somebody else kept a table locked for longer than `lock_timeout`.

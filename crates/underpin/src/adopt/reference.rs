@@ -12,7 +12,10 @@ use super::{AdoptRefused, Found, add_column, scratch_path, scratch_schema};
 use crate::{
     Error, Schema,
     error::Doing,
-    session::Session,
+    session::{
+        Session,
+        sqlite::{Began, can_change},
+    },
     sql::{identifier, json},
 };
 
@@ -138,7 +141,16 @@ async fn built<'a, T>(
 ) -> Result<Vec<(&'a Migration, T)>, Error> {
     let mut versions = Vec::new();
     for migration in catalog.migrations() {
+        let began = match conn.dialect() {
+            Dialect::Sqlite if can_change(&migration.up) => {
+                Some(Began::of(conn).await.doing(DOING)?)
+            }
+            _ => None,
+        };
         run(conn, &migration.up).await.map_err(|error| unprovable(&migration.version, &error))?;
+        if let Some(began) = began {
+            began.restore(conn).await.doing(DOING)?;
+        }
         versions.push((migration, look(conn, migration).await?));
     }
     Ok(versions)

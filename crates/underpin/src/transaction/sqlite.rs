@@ -10,16 +10,18 @@ use crate::{
     checkpoint::checkpoint,
     code,
     rebuild::{Guard, References},
-    session::Session,
+    session::{Session, sqlite::Began},
 };
 
 pub(super) async fn run(
     session: &mut Session<'_>,
     steps: &[Step<'_>],
 ) -> Result<Vec<StepReport>, Failure> {
+    let wrong = |error: DbError| Failure::new(0, error);
+    session.as_new().await.map_err(wrong)?;
+    session.lend(steps).await.map_err(wrong)?;
     // The pragma does nothing inside a transaction, so it has to come before.
     let rebuilds = steps.iter().any(|step| !step.migration.metadata.foreign_keys);
-    let wrong = |error: DbError| Failure::new(0, error);
     if rebuilds {
         session.conn.batch("PRAGMA foreign_keys = OFF").await.map_err(wrong)?;
     }
@@ -44,25 +46,14 @@ async fn transaction(
     for statement in session.tables.create() {
         session.conn.batch(&statement).await.map_err(wrong)?;
     }
-    // A rebuild among them switches enforcement off for all.
-    let unguarded =
-        steps.len() > 1 && steps.iter().any(|step| !step.migration.metadata.foreign_keys);
     let end = |cause: StepCause| Failure::new(steps.len() - 1, cause);
-    let guard = if unguarded {
-        Some(Guard::of_references(&mut session.conn).await.map_err(end)?)
-    } else {
-        None
-    };
     let before = session.before_proof(steps).await.map_err(wrong)?;
     let mut reports = Vec::with_capacity(steps.len());
-    for (index, step) in steps.iter().enumerate() {
-        reports.push(one(session, index, step).await?);
+    for index in 0..steps.len() {
+        reports.push(one(session, index, steps).await?);
     }
     let history = session.history_now().await.map_err(wrong)?;
     session.prove(steps, &history, &before).await.map_err(end)?;
-    if let Some(guard) = guard {
-        guard.after(&mut session.conn).await.map_err(end)?;
-    }
     session.commit(&history).await.map_err(wrong)?;
     checkpoint();
     Ok(reports)
@@ -71,14 +62,24 @@ async fn transaction(
 async fn one(
     session: &mut Session<'_>,
     index: usize,
-    step: &Step<'_>,
+    steps: &[Step<'_>],
 ) -> Result<StepReport, Failure> {
     let wrong = |cause: StepCause| Failure::new(index, cause);
     let database = |error: DbError| Failure::new(index, error);
     let start = Instant::now();
+    let step = &steps[index];
     let rebuilds = !step.migration.metadata.foreign_keys;
-    let guard =
-        if rebuilds { Some(Guard::before(&mut session.conn).await.map_err(wrong)?) } else { None };
+    let guard = match (rebuilds, steps.len()) {
+        (true, _) => Some(Guard::before(&mut session.conn).await.map_err(wrong)?),
+        // The end of the transaction looks itself.
+        (false, 1) => None,
+        _ => Guard::of_deferred(&mut session.conn, &step.script).await.map_err(wrong)?,
+    };
+    let began = if step.can_change_session() {
+        Some(Began::of(&mut session.conn).await.map_err(database)?)
+    } else {
+        None
+    };
     let before = session.before(step);
     session.conn.batch(&before).await.map_err(database)?;
     checkpoint();
@@ -101,13 +102,20 @@ async fn one(
     if let Some(code) = step.code {
         code::run(&mut session.conn, code).await.map_err(wrong)?;
     }
+    // They are the script's own query, and may ask what it left in the session.
+    let notes = session.notes(step).await.map_err(database)?;
+    if let Some(began) = began {
+        let left = began.restore(&mut session.conn).await.map_err(database)?;
+        if !left.is_empty() && index + 1 < steps.len() {
+            return Err(Failure::apart(index, step, &left.join(", ")));
+        }
+    }
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await.map_err(wrong)?;
     }
     for reference in references {
         reference.check(&mut session.conn).await.map_err(wrong)?;
     }
-    let notes = session.notes(step).await.map_err(database)?;
     let elapsed = millis(start);
     let after = session.after(step, elapsed.to_string());
     session.conn.batch(&after).await.map_err(database)?;
