@@ -194,6 +194,12 @@ impl Server {
 
     /// User, hosts and database; never the password.
     pub(crate) fn describe(&self) -> String {
+        let user = self.config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+        format!("{user}{}", self.address())
+    }
+
+    /// Hosts and database.
+    pub(crate) fn address(&self) -> String {
         let ports = self.config.get_ports();
         let host = |(index, host): (usize, &Host)| {
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
@@ -204,9 +210,8 @@ impl Server {
             }
         };
         let hosts: Vec<_> = self.config.get_hosts().iter().enumerate().map(host).collect();
-        let user = self.config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
         let name = self.config.get_dbname().or(self.config.get_user()).unwrap_or_default();
-        format!("{user}{}/{name}", hosts.join(","))
+        format!("{}/{name}", hosts.join(","))
     }
 }
 

@@ -88,6 +88,19 @@ impl DatabaseUrl {
         }
     }
 
+    /// Where the database is, and on PostgreSQL in which path names are looked up; without user and
+    /// password, so that one place has one address.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.target {
+            Target::Sqlite(_) => self.to_string(),
+            Target::Postgres(server) => {
+                let path = server.path().map(|path| with_path(&path, '?'));
+                format!("postgres://{}{}", server.address(), path.unwrap_or_default())
+            }
+        }
+    }
+
     /// Whether it is gone when its one connection closes.
     #[must_use]
     pub fn is_memory(&self) -> bool {

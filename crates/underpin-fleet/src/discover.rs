@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use underpin::Dialect;
 use underpin_db::DatabaseUrl;
 
-use crate::{FleetError, Target};
+use crate::{FleetError, Target, printable};
 
 mod files;
 mod list;
@@ -108,7 +108,8 @@ impl Source {
             let Found { source, skipped, .. } = found;
             return Err(FleetError::Empty { origin: source, skipped: skipped.len() });
         }
-        Ok(found)
+        let source = printable::line(&found.source).into_owned();
+        Ok(Found { source, ..found })
     }
 }
 
@@ -116,16 +117,19 @@ impl Found {
     /// Parts candidates, which come by name, into targets and others by what stands for the wildcard.
     fn sort(source: String, names: Names, candidates: impl Iterator<Item = Candidate>) -> Self {
         let mut found = Self { source, targets: Vec::new(), skipped: Vec::new() };
+        let shown = |text: &str| printable::line(text).into_owned();
         for Candidate { name, wildcard, place } in candidates {
             let reason = match wildcard.parse::<u64>() {
                 _ if names == Names::Any => None,
                 Ok(number) if number.to_string() == wildcard => None,
                 Ok(number) => Some(format!("`{wildcard}` is not how {number} is written")),
-                Err(_) => Some(format!("`{wildcard}` is no number: `--any-name` takes it")),
+                Err(_) => {
+                    Some(format!("`{}` is no number: `--any-name` takes it", shown(&wildcard)))
+                }
             };
             match reason {
-                None => found.targets.push(Target { id: wildcard, place }),
-                Some(reason) => found.skipped.push(Skipped { name, reason }),
+                None => found.targets.push(Target { id: shown(&wildcard), place }),
+                Some(reason) => found.skipped.push(Skipped { name: shown(&name), reason }),
             }
         }
         if names == Names::Numbers {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use underpin::{ConnectError, exit};
 
+use crate::printable;
+
 /// Why a run over a fleet did not begin, or could not be told. What is wrong with one target is part of
 /// the report, and no error.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,12 @@ pub enum FleetError {
     /// The journal cannot be used.
     #[error("the journal `{}` cannot be used: {reason}", path.display())]
     Journal { path: PathBuf, reason: String },
+    /// The directory of a run's copies cannot be used.
+    #[error("cannot keep copies in `{}`: {reason}: nothing was changed", path.display())]
+    Copies { path: PathBuf, reason: String },
+    /// A run would leave nothing applied, and nobody said that it may.
+    #[error("going to base drops every table of the set in {targets} databases: add `--yes`")]
+    Unconfirmed { targets: usize },
     /// Another run is at work.
     #[error(
         "another run on this fleet is at work: {holder} holds the {place}: wait for it, or stop it"
@@ -60,24 +68,26 @@ impl FleetError {
             | Self::Empty { .. }
             | Self::List { .. }
             | Self::NoRun { .. }
-            | Self::NotResumable { .. } => exit::USAGE,
+            | Self::NotResumable { .. }
+            | Self::Unconfirmed { .. } => exit::USAGE,
             Self::Busy { .. } => exit::LOCKED,
             Self::Engine(error) => exit::code(error),
-            Self::Journal { .. } | Self::System { .. } => exit::FAILED,
+            Self::Journal { .. } | Self::Copies { .. } | Self::System { .. } => exit::FAILED,
         }
     }
 }
 
 /// Why a target is not where it should be, for people.
 pub(crate) fn explain(error: &underpin::Error) -> String {
-    match error {
+    let text = match error {
         // What the engine says here would make it anew, and empty.
         underpin::Error::Connect(ConnectError::NoFile(path)) => {
             let path = path.display();
             format!("no file `{path}`: correct the list or `--data-dir`, or restore the file")
         }
         error => exit::explain(error),
-    }
+    };
+    printable::lines(&text).into_owned()
 }
 
 /// What a lock that keeps runs apart at `place` says when it is not to be had.

@@ -235,6 +235,8 @@ mod tests {
             number,
             id: format!("<b>{number}"),
             place: format!("/data/<i>{number}.db"),
+            key: None,
+            identity: Some(format!("the file <u>{number}")),
             wave: 1,
             state,
             version_before: Some("1".to_owned()),
@@ -249,7 +251,11 @@ mod tests {
     fn report(targets: Vec<TargetRow>) -> Report {
         let run = Run {
             number: 3,
+            id: Some("0f".to_owned()),
+            dialect: Some("sqlite".to_owned()),
             set: "<set>".to_owned(),
+            catalog_head: None,
+            catalog: None,
             source: "files `<script>*.db`".to_owned(),
             action: "upgrade head".to_owned(),
             started_at: 1_795_253_400_000,

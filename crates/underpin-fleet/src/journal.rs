@@ -11,19 +11,16 @@ use std::{
 
 use diesel::{connection::SimpleConnection as _, prelude::*};
 use underpin::RunLock;
-use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, with_causes};
 
 use crate::{FleetError, error::busy};
 
+mod file;
 mod rows;
 mod tables;
 
 pub(crate) use rows::{Done, NewRun, NewTarget};
 pub use rows::{Outcome, Run, State, TargetRow};
 use tables::{runs, targets};
-
-/// What the file's `user_version` says; the tables of another version are other ones.
-const FORMAT: &str = "1";
 
 /// The journal of a fleet.
 pub struct Journal {
@@ -36,44 +33,20 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal to read it.
     pub fn open(path: &Path) -> Result<Self, FleetError> {
-        Self::connect(path, Access::ReadWrite)
+        Self::connect(path, file::check(path))
     }
 
     /// Opens the journal for a run, and makes it if there is none. One run at a time.
     pub fn begin(path: &Path) -> Result<Self, FleetError> {
         let lock = RunLock::take(path);
         let lock = lock.map_err(|error| busy(error, || format!("journal `{}`", path.display())))?;
-        Ok(Self { _lock: Some(lock), ..Self::connect(path, Access::Create)? })
+        Ok(Self { _lock: Some(lock), ..Self::connect(path, file::make(path))? })
     }
 
-    fn connect(path: &Path, access: Access) -> Result<Self, FleetError> {
-        let wrong = |reason: String| FleetError::Journal { path: path.to_owned(), reason };
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.map_err(|error| wrong(error.to_string()))?;
-        let options = ConnectOptions { access, ..ConnectOptions::default() };
-        let url = DatabaseUrl::file(path);
-        let conn = runtime.block_on(url.connect(&options));
-        let mut conn = conn.map_err(|error| wrong(with_causes(&error)))?;
-        let found = "SELECT user_version || ' ' || (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version";
-        let format = runtime.block_on(conn.text(found));
-        let format = format.map_err(|error| wrong(error.to_string()))?.unwrap_or_default();
-        let Conn::Sqlite(mut conn) = conn else {
-            return Err(wrong("expected an SQLite file".to_owned()));
-        };
-        if format == "0 0" {
-            // Half a journal would be none, for good.
-            let create = format!("BEGIN; {}PRAGMA user_version = {FORMAT}; COMMIT", tables::CREATE);
-            conn.batch_execute(&create).map_err(|error| wrong(error.to_string()))?;
-        } else if format.split(' ').next() != Some(FORMAT) {
-            let reason = format!("expected a journal of format {FORMAT}, found something else");
-            return Err(wrong(reason));
-        }
-        // A journal that lost its last lines in a power failure only makes a run look again. Copying them
-        // into the file waits for the disk, and all workers with it, so that is put off for 32 MiB.
-        let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-                        PRAGMA wal_autocheckpoint = 8192";
-        conn.batch_execute(settings).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), conn: Mutex::new(conn), _lock: None })
+    fn connect(path: &Path, found: Result<(), String>) -> Result<Self, FleetError> {
+        let conn = found.and_then(|()| file::open(path));
+        let wrong = |reason| FleetError::Journal { path: path.to_owned(), reason };
+        Ok(Self { path: path.to_owned(), conn: Mutex::new(conn.map_err(wrong)?), _lock: None })
     }
 
     fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
@@ -97,7 +70,7 @@ impl Journal {
         run: &NewRun,
         all: impl Iterator<Item = NewTarget>,
     ) -> Result<i32, FleetError> {
-        let result = self.conn().immediate_transaction(|conn| {
+        self.durably(|conn| {
             diesel::update(runs::table.filter(runs::outcome.eq(Outcome::Running.as_str())))
                 .set(runs::outcome.eq(Outcome::Abandoned.as_str()))
                 .execute(conn)?;
@@ -111,8 +84,23 @@ impl Journal {
                     .execute(conn)?;
             }
             Ok(number)
+        })
+    }
+
+    /// Writes in a transaction that is on the disk when this comes back: what a run is to do must not be
+    /// forgotten when some of it is done.
+    fn durably<T>(
+        &self,
+        write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, FleetError> {
+        let mut conn = self.conn();
+        let result = conn.batch_execute("PRAGMA synchronous = FULL").and_then(|()| {
+            let result = conn.immediate_transaction(write);
+            conn.batch_execute("PRAGMA synchronous = NORMAL")?;
+            result
         });
-        result.map_err(|error: diesel::result::Error| self.failed(error))
+        drop(conn);
+        result.map_err(|error| self.failed(error))
     }
 
     /// Takes up a run that came to no end.
@@ -144,11 +132,12 @@ impl Journal {
 
     /// The run is over.
     pub(crate) fn end(&self, run: i32, outcome: Outcome, now: i64) -> Result<(), FleetError> {
-        diesel::update(runs::table.find(run))
-            .set((runs::outcome.eq(outcome.as_str()), runs::ended_at.eq(Some(now))))
-            .execute(&mut *self.conn())
-            .map(drop)
-            .map_err(|error| self.failed(error))
+        self.durably(|conn| {
+            diesel::update(runs::table.find(run))
+                .set((runs::outcome.eq(outcome.as_str()), runs::ended_at.eq(Some(now))))
+                .execute(conn)
+                .map(drop)
+        })
     }
 
     /// The run with this number, or the newest.

@@ -8,12 +8,14 @@
 //! What works on many targets blocks, and on SQLite what works on one does so where it is polled: call
 //! both from a thread that may.
 
+mod decision;
 mod discover;
 mod error;
 mod html;
+mod identity;
 mod journal;
 mod lock;
-mod outlook;
+mod printable;
 mod probe;
 mod report;
 mod run;
@@ -24,10 +26,10 @@ mod workers;
 use underpin::{Catalog, Code};
 
 pub use crate::{
+    decision::Action,
     discover::{Found, Names, Skipped, Source},
     error::FleetError,
     journal::{Journal, Outcome, Run, State, TargetRow},
-    outlook::Action,
     report::{Counts, Report, time},
     run::{Limit, RunOptions, Stop, Watch},
     status::{Announced, Standing, Status},

@@ -23,7 +23,7 @@ impl Fleet<'_> {
     /// Keeps other runs away from the targets of `found`. Those of a list may be in several places: what
     /// counts is where the first by name is.
     pub(crate) fn lock(&self, found: &Found) -> Result<FleetLock, FleetError> {
-        let first = found.targets.iter().min_by_key(|target| target.place.to_string());
+        let first = found.targets.iter().min_by_key(|target| target.key());
         match first.map(|target| &target.place) {
             None => Ok(FleetLock::default()),
             Some(Place::File(path)) => FleetLock::of_directory(path.parent().unwrap_or(path)),

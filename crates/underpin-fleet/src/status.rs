@@ -1,9 +1,16 @@
 //! How the targets of a fleet stand, and what a run would do to them.
 
-use serde::Serialize;
-use underpin::{Adopted, Error, Report};
+use std::collections::HashMap;
 
-use crate::{Action, Fleet, FleetError, Found, Target, error::explain, workers};
+use serde::Serialize;
+use underpin::{Adopted, Error, Goal, Report};
+
+use crate::{
+    Action, Fleet, FleetError, Found, Target,
+    decision::{Decision, Judge},
+    error::explain,
+    workers,
+};
 
 /// How one target stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,51 +92,46 @@ pub struct Announced {
 }
 
 impl Fleet<'_> {
-    /// How every target stands. Changes nothing.
+    /// How every target stands: [`Standing::Behind`] and [`Standing::Refused`] are what a run to head
+    /// would find. Changes nothing.
     pub fn status(&self, found: &Found) -> Result<Vec<Status>, FleetError> {
+        let head = Action::Migrate(Goal::Head);
+        let judge = Judge::new(self, &head, HashMap::new());
         self.probe(&found.targets, |target, standing| {
-            let status = |version, standing| Status {
+            let (version, state) = match (&standing, judge.decide(target, standing.as_ref())) {
+                (Err(error), _) => (None, Standing::Broken { reason: explain(error) }),
+                (Ok(standing), _) if standing.is_unknown() => (None, Standing::Unknown),
+                (_, Decision::Nothing { version }) => (version, Standing::Current),
+                (_, Decision::Work { before, steps, .. }) => {
+                    (before, Standing::Behind { pending: steps })
+                }
+                (_, Decision::Refused { before, reason }) => (before, Standing::Refused { reason }),
+            };
+            Status {
                 id: target.id.clone(),
                 place: target.place.to_string(),
-                version,
-                standing,
-            };
-            let standing = match standing {
-                Ok(standing) => standing,
-                Err(error) => {
-                    return status(None, Standing::Broken { reason: explain(&error) });
-                }
-            };
-            if standing.is_unknown() {
-                return status(None, Standing::Unknown);
+                version: version.map(|version| version.to_string()),
+                standing: state,
             }
-            let version = standing.history.head().map(ToString::to_string);
-            let url = target.url();
-            let state = match self.engine(&url).map(|engine| engine.status_of(&standing.history)) {
-                Err(error) => Standing::Broken { reason: explain(&error) },
-                Ok(found) if !found.problems.is_empty() => {
-                    let lines: Vec<_> = found.problems.iter().map(ToString::to_string).collect();
-                    Standing::Refused { reason: lines.join("\n") }
-                }
-                Ok(found) if found.pending.is_empty() => Standing::Current,
-                Ok(found) => Standing::Behind { pending: found.pending.len() },
-            };
-            status(version, state)
         })
     }
 
     /// What a run would do to every target, each told as the engine tells it. Changes nothing.
     pub fn announce(&self, found: &Found, action: &Action) -> Result<Vec<Announced>, FleetError> {
-        let standings = self.probe(&found.targets, |_, standing| standing)?;
+        let judge = Judge::new(self, action, HashMap::new());
+        let standings = self.probe(&found.targets, |target, standing| {
+            (judge.decide(target, standing.as_ref()), standing)
+        })?;
         let standings = found.targets.iter().zip(standings);
-        workers::map(self.jobs, standings, async |(target, standing)| {
-            self.announce_one(target, standing, action).await
+        workers::map(self.jobs, standings, async |(target, (decision, standing))| {
+            self.announce_one(target, decision, standing, action).await
         })
     }
 
     async fn announce_one(
         &self,
         target: &Target,
+        decision: Decision,
         standing: Result<underpin::Standing, Error>,
         action: &Action,
     ) -> Announced {
@@ -141,22 +143,30 @@ impl Fleet<'_> {
             adopted: None,
             error: None,
         };
+        let goal = match (decision, action) {
+            (Decision::Refused { before, reason }, _) => {
+                announced.before = before.map(|version| version.to_string());
+                announced.error = Some(reason);
+                return announced;
+            }
+            (Decision::Work { goal, .. }, _) => goal.goal(),
+            (Decision::Nothing { version }, Action::Adopt) => {
+                announced.before = version.map(|version| version.to_string());
+                return announced;
+            }
+            (Decision::Nothing { .. }, Action::Migrate(goal)) => Some(goal.clone()),
+        };
         let url = target.url();
         let result = async {
             let standing = standing?;
             let engine = self.engine(&url)?;
             announced.before = standing.history.head().map(ToString::to_string);
-            match action {
-                Action::Adopt if standing.is_unknown() => {
-                    announced.adopted = engine.adopt_dry_run().await?;
+            match goal {
+                None => announced.adopted = engine.adopt_dry_run().await?,
+                Some(goal) if standing.is_unknown() => {
+                    announced.report = Some(engine.dry_run(&goal).await?);
                 }
-                Action::Adopt => {}
-                Action::Migrate(goal) if standing.is_unknown() => {
-                    announced.report = Some(engine.dry_run(goal).await?);
-                }
-                Action::Migrate(goal) => {
-                    announced.report = Some(engine.dry_run_of(&standing, goal)?);
-                }
+                Some(goal) => announced.report = Some(engine.dry_run_of(&standing, &goal)?),
             }
             Ok::<_, Error>(())
         };

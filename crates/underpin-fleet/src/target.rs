@@ -4,10 +4,12 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use underpin_db::DatabaseUrl;
 
+use crate::printable;
+
 /// One database of a fleet: an SQLite file or a PostgreSQL schema.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// What people call it: the number in its name, or its URL.
+    /// What people call it: the number in its name, or its URL; on one line.
     pub id: String,
     /// Where it is.
     pub place: Place,
@@ -40,6 +42,16 @@ impl Target {
         }
     }
 
+    /// The name by which a run finds it again, whichever user and password lead to it. Two targets never
+    /// share one, whatever bytes are in their names.
+    pub(crate) fn key(&self) -> String {
+        match &self.place {
+            Place::File(path) => format!("{path:?}"),
+            Place::Schema { database, schema } => format!("{} {schema:?}", database.address()),
+            Place::Database(url) => url.address(),
+        }
+    }
+
     /// The database of a schema among many.
     pub(crate) fn database(&self) -> Option<&Arc<DatabaseUrl>> {
         match &self.place {
@@ -67,12 +79,14 @@ impl Target {
 }
 
 impl fmt::Display for Place {
-    /// The path, the schema, or the URL without its password.
+    /// The path, the schema with its database, or the URL without its password; on one line, whatever is
+    /// in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Schema { schema, .. } => f.write_str(schema),
-            Self::Database(url) => url.fmt(f),
-        }
+        let text = match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Schema { database, schema } => format!("{schema} of {database}"),
+            Self::Database(url) => url.to_string(),
+        };
+        f.write_str(&printable::line(&text))
     }
 }

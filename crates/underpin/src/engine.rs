@@ -78,7 +78,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Copies an SQLite database to the file `to` before it is changed, under the same lock, and proves
-    /// the copy. A file that is there already stays: it is the copy of an interrupted run.
+    /// the copy. Something of that name in the way is an error, and nothing is changed.
     ///
     /// PostgreSQL has programs for this, which know more than a migration engine:
     /// [`Error::NoBackup`].
@@ -174,10 +174,16 @@ impl<'a> Engine<'a> {
     ) -> Result<Report, Error> {
         let mut history = session.refresh().await?;
         checkpoint();
-        self.back_up(session).await?;
         let mut adopted = None;
         let mut grouping = self.options.grouping;
-        if history.is_fresh() && goal.direction() == Direction::Up {
+        let fresh = history.is_fresh() && goal.direction() == Direction::Up;
+        // A copy of what stays as it is would pass for one of what was before.
+        if self.backup.is_some()
+            && (fresh || !self.plan_for(session, &history, goal)?.steps.is_empty())
+        {
+            self.back_up(session).await?;
+        }
+        if fresh {
             adopted = adopt::adopt(session).await?;
             match adopted {
                 Some(_) => history = session.refresh().await?,

@@ -13,6 +13,7 @@ mod error;
 pub mod exit;
 mod history;
 mod identity;
+mod instance;
 mod lock;
 mod mark;
 mod options;
@@ -41,6 +42,7 @@ pub use crate::{
     engine::{Engine, Standing},
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
     history::{History, Interrupted, Log, Record},
+    instance::Instance,
     lock::{DatabaseLock, RunLock},
     mark::Marks,
     options::Options,

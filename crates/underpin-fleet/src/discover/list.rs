@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc};
 use underpin_db::DatabaseUrl;
 
 use super::{Found, Skipped};
-use crate::{FleetError, Place, Target};
+use crate::{FleetError, Place, Target, printable};
 
 /// One URL per line. No message shows a line, for it may hold a password.
 pub(super) fn find(path: &Path) -> Result<Found, FleetError> {
@@ -34,7 +34,7 @@ pub(super) fn find(path: &Path) -> Result<Found, FleetError> {
             let found = url.dialect();
             return Err(wrong(format!("expected {dialect} like the first, found {found}")));
         }
-        let id = url.to_string();
+        let id = printable::line(&url.to_string()).into_owned();
         if !named.insert(id.clone()) {
             skipped
                 .push(Skipped { name: id, reason: format!("line {} names it again", number + 1) });

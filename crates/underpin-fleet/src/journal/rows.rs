@@ -83,9 +83,19 @@ word! {
 pub struct Run {
     /// From 1.
     pub number: i32,
+    /// By chance, so that no other run of any journal has it; its copies are in `run-<id>`. `None` for a
+    /// run of an older program, and so with the other three.
+    pub id: Option<String>,
+    /// The kind of its databases.
+    pub dialect: Option<String>,
     /// The family of migrations.
     #[diesel(column_name = set_name)]
     pub set: String,
+    /// The newest of the migrations then; `None` also when there was none.
+    pub catalog_head: Option<String>,
+    /// What these migrations come down to.
+    #[serde(skip)]
+    pub(crate) catalog: Option<String>,
     /// What the targets were looked for by.
     pub source: String,
     /// The command: `upgrade head`.
@@ -110,8 +120,13 @@ pub struct TargetRow {
     pub number: i32,
     /// What people call it.
     pub id: String,
-    /// Path, schema, or URL without a password.
+    /// Path, schema with its database, or URL without a password.
     pub place: String,
+    /// By which the target is found again.
+    #[serde(skip)]
+    pub(crate) key: Option<String>,
+    /// What it was when the run began, beyond its name.
+    pub identity: Option<String>,
     /// Which wave it was in, from 1; 0 for those that had nothing to do.
     pub wave: i32,
     /// How far it is.
@@ -136,6 +151,10 @@ pub struct TargetRow {
 #[derive(Insertable)]
 #[diesel(table_name = runs)]
 pub(crate) struct NewRun {
+    pub(crate) id: String,
+    pub(crate) dialect: String,
+    pub(crate) catalog: String,
+    pub(crate) catalog_head: Option<String>,
     #[diesel(column_name = set_name)]
     pub(crate) set: String,
     pub(crate) source: String,
@@ -152,6 +171,8 @@ pub(crate) struct NewTarget {
     pub(crate) number: i32,
     pub(crate) id: String,
     pub(crate) place: String,
+    pub(crate) key: Option<String>,
+    pub(crate) identity: Option<String>,
     pub(crate) wave: i32,
     pub(crate) goal: Option<String>,
     pub(crate) state: &'static str,
@@ -167,6 +188,8 @@ impl NewTarget {
             number,
             id: id.to_owned(),
             place,
+            key: None,
+            identity: None,
             wave: 0,
             goal: None,
             state: state.as_str(),

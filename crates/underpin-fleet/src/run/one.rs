@@ -46,7 +46,7 @@ struct Reached {
 
 impl Running<'_> {
     pub(super) async fn one(&self, worker: &mut Worker, task: &Task<'_>) -> Result<(), FleetError> {
-        self.journal.began(self.run, task.number)?;
+        self.around.journal.began(self.work.run, task.number)?;
         checkpoint();
         let start = Instant::now();
         let result = self.reach(worker, task).await;
@@ -72,7 +72,7 @@ impl Running<'_> {
                 done.message = Some(explain(&error));
             }
         }
-        self.journal.ended(self.run, task.number, &done)?;
+        self.around.journal.ended(self.work.run, task.number, &done)?;
         let failed = done.state == State::Failed.as_str();
         let error = done.message.as_deref().filter(|_| failed);
         self.around.watch.done(task.target, done.version_after.as_deref(), took, error);
@@ -109,14 +109,12 @@ impl Running<'_> {
         Ok(Reached { version, steps: 0, notes: adopted.iter().flat_map(told).collect() })
     }
 
-    /// Where the copy of a file goes: the number of the run and the target's in it keep apart what has
-    /// one name in several directories.
+    /// Where the copy of a file goes.
     fn backup(&self, task: &Task<'_>) -> Option<PathBuf> {
-        let (dir, Place::File(path)) = (self.options.backup.as_ref()?, &task.target.place) else {
-            return None;
-        };
-        let name = path.file_name()?.to_string_lossy();
-        Some(dir.join(format!("run{}-{}-{name}", self.run, task.number)))
+        match (&self.work.copies, &task.target.place) {
+            (Some(copies), Place::File(path)) => Some(copies.place(task.number, path)),
+            _ => None,
+        }
     }
 
     /// Where a target that failed stands now, as far as it can be read.

@@ -1,20 +1,24 @@
 //! What a run is to do: which targets, in which wave, and what the journal says of each.
 
 use super::Task;
-use crate::{Found, State, Target, journal::NewTarget, outlook::Outlook};
+use crate::{Found, State, Target, decision::Decision, identity::Identity, journal::NewTarget};
 
 /// How much larger each wave is than the one before.
 const GROWTH: usize = 10;
 
 /// The work, in waves.
-pub(super) fn tasks_of<'t>(found: &'t Found, outlooks: &[Outlook], canary: usize) -> Vec<Task<'t>> {
+pub(super) fn tasks_of<'t>(
+    found: &'t Found,
+    decisions: &[Decision],
+    canary: usize,
+) -> Vec<Task<'t>> {
     let mut waves = Waves::new(canary);
-    let all = (1..).zip(found.targets.iter().zip(outlooks));
-    let tasks = all.filter_map(|(number, (target, outlook))| match outlook {
-        Outlook::Work { goal, .. } => {
+    let all = (1..).zip(found.targets.iter().zip(decisions));
+    let tasks = all.filter_map(|(number, (target, decision))| match decision {
+        Decision::Work { goal, .. } => {
             Some(Task { number, wave: waves.next(), goal: goal.clone(), target })
         }
-        Outlook::Nothing { .. } | Outlook::Refused { .. } => None,
+        Decision::Nothing { .. } | Decision::Refused { .. } => None,
     });
     tasks.collect()
 }
@@ -22,14 +26,19 @@ pub(super) fn tasks_of<'t>(found: &'t Found, outlooks: &[Outlook], canary: usize
 /// What the journal is to say of each target, made one by one: all of them at once would be much.
 pub(super) fn rows<'r>(
     found: &'r Found,
-    outlooks: &'r [Outlook],
+    decisions: &'r [Decision],
+    identities: &'r [Identity],
     tasks: &'r [Task<'_>],
 ) -> impl Iterator<Item = NewTarget> + 'r {
     let mut tasks = tasks.iter().peekable();
-    let targets = (1..).zip(found.targets.iter().zip(outlooks));
-    let targets = targets.map(move |(number, (target, outlook))| {
+    let targets = (1..).zip(found.targets.iter().zip(decisions.iter().zip(identities)));
+    let targets = targets.map(move |(number, (target, (decision, identity)))| {
         let task = tasks.next_if(|task| task.number == number);
-        row(number, target, outlook, task.map_or(0, |task| task.wave))
+        NewTarget {
+            key: Some(target.key()),
+            identity: identity.clone().ok(),
+            ..row(number, target, decision, task.map_or(0, |task| task.wave))
+        }
     });
     let first = i32::try_from(found.targets.len()).unwrap_or(i32::MAX).saturating_add(1);
     let skipped = (first..).zip(&found.skipped).map(|(number, skipped)| NewTarget {
@@ -39,22 +48,22 @@ pub(super) fn rows<'r>(
     targets.chain(skipped)
 }
 
-fn row(number: i32, target: &Target, outlook: &Outlook, wave: i32) -> NewTarget {
+fn row(number: i32, target: &Target, decision: &Decision, wave: i32) -> NewTarget {
     let text = |version: &Option<underpin::Version>| version.as_ref().map(ToString::to_string);
     let row = |state| NewTarget::new(number, &target.id, target.place.to_string(), state);
-    match outlook {
-        Outlook::Nothing { version } => NewTarget {
+    match decision {
+        Decision::Nothing { version } => NewTarget {
             version_before: text(version),
             version_after: text(version),
             ..row(State::Unchanged)
         },
-        Outlook::Refused { before, message } => NewTarget {
+        Decision::Refused { before, reason } => NewTarget {
             version_before: text(before),
             version_after: text(before),
-            message: Some(message.clone()),
+            message: Some(reason.clone()),
             ..row(State::Failed)
         },
-        Outlook::Work { before, goal } => NewTarget {
+        Decision::Work { before, goal, .. } => NewTarget {
             version_before: text(before),
             goal: Some(goal.to_string()),
             wave,

@@ -48,8 +48,8 @@ fn the_others_come_to_head(#[case] dialect: Dialect) {
     let report = block_on(async || {
         let mut other = url.connect(&underpin_db::ConnectOptions::default()).await.unwrap();
         if locked {
-            let key = "hashtextextended(current_database() || 'underpin:project_160', 0)";
-            other.text(&format!("SELECT pg_advisory_lock({key})::text")).await.unwrap();
+            let lock = crate::lock_of("project_160");
+            other.text(&format!("SELECT {lock}::text")).await.unwrap();
         }
         std::thread::scope(|scope| {
             scope.spawn(|| home.run(&fleet(&catalog), &HEAD, &whatever())).join().unwrap()

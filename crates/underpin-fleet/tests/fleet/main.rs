@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod decisions;
 mod discover;
 mod disk;
 mod failures;
+mod identity;
 mod journal;
 mod pooler;
 mod run;
@@ -168,6 +170,33 @@ impl Home {
         })
     }
 
+    /// Does `work` while another runner holds the lock of each target.
+    fn locked(&self, work: impl FnOnce()) {
+        let found = self.found();
+        let names = found.targets.iter().map(|target| format!("project_{}", target.id));
+        match self.db.dialect() {
+            Dialect::Sqlite => {
+                let lock = |name: String| underpin::RunLock::take(&self.file(&name)).unwrap();
+                let held: Vec<_> = names.map(lock).collect();
+                work();
+                drop(held);
+            }
+            Dialect::Postgres => {
+                let locks: Vec<_> = names.map(|name| lock_of(&name)).collect();
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                let runtime = runtime.unwrap();
+                let held = runtime.block_on(async {
+                    let url = self.db.database_url();
+                    let mut conn = url.connect(&ConnectOptions::default()).await.unwrap();
+                    conn.batch(&format!("SELECT {}", locks.join(", "))).await.unwrap();
+                    conn
+                });
+                work();
+                drop(held);
+            }
+        }
+    }
+
     /// What Diesel's table of one target says.
     fn applied(&self, number: usize) -> Vec<String> {
         self.texts(number, "SELECT version FROM __diesel_schema_migrations ORDER BY version")
@@ -179,6 +208,11 @@ impl Home {
         let files = entries.filter(|path| path.is_file() && !path.ends_with("journal"));
         files.map(|path| (path.clone(), fs::read(&path).unwrap())).collect()
     }
+}
+
+/// PostgreSQL: what takes the lock of a schema.
+fn lock_of(schema: &str) -> String {
+    format!("pg_advisory_lock(hashtextextended(current_database() || 'underpin:{schema}', 0))")
 }
 
 /// State and version of each target, by its id.
@@ -203,6 +237,9 @@ struct StopAfter<'a> {
 }
 
 impl underpin_fleet::Watch for StopAfter<'_> {
+    fn may_empty(&self, _: usize, _: bool) -> bool {
+        true
+    }
     fn begins(&self, _: i32, _: usize, _: usize, _: usize) {}
     fn wave(&self, _: i32, _: usize) {}
     fn done(&self, _: &Target, _: Option<&str>, _: Duration, _: Option<&str>) {
@@ -216,6 +253,9 @@ impl underpin_fleet::Watch for StopAfter<'_> {
 struct AtWork<'a>(&'a (dyn Fn() + Sync));
 
 impl underpin_fleet::Watch for AtWork<'_> {
+    fn may_empty(&self, _: usize, _: bool) -> bool {
+        true
+    }
     fn begins(&self, _: i32, _: usize, _: usize, _: usize) {
         (self.0)();
     }

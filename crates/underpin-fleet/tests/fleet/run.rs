@@ -211,11 +211,13 @@ fn sqlite_every_file_is_copied_before_it_is_changed() {
     home.run(&fleet(&catalog), &HEAD, &options);
     home.run(&fleet(&catalog), &HEAD, &options);
 
+    let runs: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [run] = runs.as_slice() else { panic!("{runs:?}") };
     let mut copies: Vec<_> =
-        fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        fs::read_dir(run).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     copies.sort();
-    assert_eq!(copies, ["run2-1-project_1.db", "run2-2-project_2.db", "run2-3-project_3.db"]);
-    let copy = underpin_testkit::TestDb::copy_of(&dir.join("run2-1-project_1.db"));
+    assert_eq!(copies, ["1-project_1.db", "2-project_2.db", "3-project_3.db"]);
+    let copy = underpin_testkit::TestDb::copy_of(&run.join("1-project_1.db"));
     assert_eq!(copy.dump().into_keys().collect::<Vec<_>>(), ["t1"]);
 }
 

@@ -20,6 +20,6 @@ impl Adopt {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
         let allow = AllowArgs::default();
         let looked = here.look(allow)?;
-        self.run.act(here, &looked, &Action::Adopt, allow)
+        self.run.act(here, &looked, &Action::Adopt, (allow, false))
     }
 }

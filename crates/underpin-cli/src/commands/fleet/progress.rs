@@ -10,6 +10,8 @@ use std::{
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use underpin_fleet::{Target, Watch};
 
+use crate::commands::downgrade::confirm;
+
 /// How often a line says how far the run is.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -38,6 +40,8 @@ impl Style {
 /// A run that is watched.
 pub(super) struct Progress {
     style: Style,
+    /// Whether nothing may be left applied, without asking.
+    yes: bool,
     bar: ProgressBar,
     state: Mutex<State>,
 }
@@ -52,12 +56,12 @@ struct State {
 }
 
 impl Progress {
-    pub(super) fn new(style: Style) -> Self {
+    pub(super) fn new(style: Style, yes: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_style(looks());
         let now = Instant::now();
         let state = Mutex::new(State { began: now, told: now, tasks: 0, done: 0, failed: 0 });
-        Self { style, bar, state }
+        Self { style, yes, bar, state }
     }
 
     /// Says something, above the bar if there is one.
@@ -89,6 +93,12 @@ fn looks() -> ProgressStyle {
 }
 
 impl Watch for Progress {
+    /// A script that goes on with a run has said so when the run began; a person is asked again.
+    fn may_empty(&self, targets: usize, again: bool) -> bool {
+        let is_told = self.yes || (again && !io::stdin().is_terminal());
+        is_told || confirm(&format_args!("{targets} databases")).is_ok()
+    }
+
     fn begins(&self, run: i32, targets: usize, tasks: usize, failed: usize) {
         let failed_already =
             if failed == 0 { String::new() } else { format!(", {failed} failed already") };

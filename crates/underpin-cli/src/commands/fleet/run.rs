@@ -4,7 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use underpin_fleet::{Action, Limit, RunOptions};
 
-use super::{Here, Looked, announce, conduct};
+use super::{
+    Here, Looked, announce,
+    conduct::{self, ConductArgs},
+};
 use crate::context::AllowArgs;
 
 #[derive(clap::Args)]
@@ -28,14 +31,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     no_verify: bool,
     #[command(flatten)]
-    report: ReportArgs,
-}
-
-#[derive(clap::Args)]
-pub(super) struct ReportArgs {
-    /// Write a report for people as well, one HTML file
-    #[arg(long, value_name = "FILE")]
-    pub(super) html: Option<PathBuf>,
+    conduct: ConductArgs,
 }
 
 impl RunArgs {
@@ -45,7 +41,7 @@ impl RunArgs {
         here: &Here<'_>,
         looked: &Looked,
         action: &Action,
-        allow: AllowArgs,
+        (allow, yes): (AllowArgs, bool),
     ) -> anyhow::Result<ExitCode> {
         if self.dry_run {
             return announce::announce(here, looked, action);
@@ -57,7 +53,7 @@ impl RunArgs {
             verify: !self.no_verify,
         };
         let journal = here.source.journal();
-        conduct::conduct(here, &journal, allow, &self.report, |journal, watch, stop| {
+        conduct::conduct(here, &journal, (allow, yes), &self.conduct, |journal, watch, stop| {
             looked.fleet().run(&looked.found, action, &options, journal, watch, stop)
         })
     }

@@ -26,6 +26,6 @@ impl Upgrade {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
         let looked = here.look(self.allow)?;
         let goal = target::upgrade(&self.target, &looked.catalog)?;
-        self.run.act(here, &looked, &Action::Migrate(goal), self.allow)
+        self.run.act(here, &looked, &Action::Migrate(goal), (self.allow, false))
     }
 }

@@ -117,7 +117,7 @@ fn a_backup_is_the_file_before_the_run() {
 
     let copies = files(&db.dir().join("copies"));
     assert_eq!(copies.len(), 2);
-    assert_eq!(copies[0].0.file_name().unwrap(), "run2-1-project_1.db");
+    assert_eq!(copies[0].0.file_name().unwrap(), "1-project_1.db");
     let of = |bytes: &[u8]| {
         let copy = TestDb::new(Dialect::Sqlite);
         fs::write(copy.file(), bytes).unwrap();

@@ -43,7 +43,9 @@ fn alike(db: &TestDb) -> insta::Settings {
         "[SOURCE FLAGS]",
     );
     settings.add_filter(r"files `data/project_\*\.db`|schemas `project_%` of \[URL\]", "[SOURCE]");
-    settings.add_filter(r"\[DIR\]/data/(project_\d+)\.db", "$1");
+    settings.add_filter(r"\[DIR\]/data/(project_\d+)\.db|(project_\d+) of \[URL\]", "$1$2");
+    settings.add_filter(r#""id": "[0-9a-f]{16}""#, r#""id": "[ID]""#);
+    settings.add_filter(r#""identity": "(the file|schema) [^\n]+""#, r#""identity": "[IDENTITY]""#);
     settings.add_filter(r"time +\d+ ms", "time [TIME]");
     settings.add_filter(r#""(started_at|ended_at)": \d+"#, r#""$1": "[TIME]""#);
     settings.add_filter(r"(?m)because: .*t2.*$", "because: [EXISTS]");

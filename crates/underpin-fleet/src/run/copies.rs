@@ -1,0 +1,71 @@
+//! Where a run keeps the copies of its files: a directory that it makes for itself, so that whatever is
+//! in there is its own.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use crate::FleetError;
+
+/// The directory of a run's copies.
+pub(super) struct Copies {
+    dir: PathBuf,
+}
+
+impl Copies {
+    /// Makes the directory of the run `id` in `parent`, which is made as well if need be. Its owner alone
+    /// may look into it: a copy holds what the database holds.
+    pub(super) fn make(parent: &Path, id: &str) -> Result<Self, FleetError> {
+        let copies = Self::of(parent, id);
+        let made = || {
+            fs::create_dir_all(parent)?;
+            DirBuilder::new().mode(0o700).create(&copies.dir)?;
+            File::open(parent)?.sync_all()
+        };
+        made().map_err(|error: io::Error| copies.failed(&error.to_string()))?;
+        Ok(copies)
+    }
+
+    /// The directory that the run `id` made when it began.
+    pub(super) fn again(parent: &Path, id: &str) -> Result<Self, FleetError> {
+        let copies = Self::of(parent, id);
+        match fs::symlink_metadata(&copies.dir) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(copies.failed("something else is there")),
+            Err(error) => return Err(copies.failed(&error.to_string())),
+        }
+        Ok(copies)
+    }
+
+    fn of(parent: &Path, id: &str) -> Self {
+        Self { dir: parent.join(format!("run-{id}")) }
+    }
+
+    fn failed(&self, reason: &str) -> FleetError {
+        FleetError::Copies { path: self.dir.clone(), reason: reason.to_owned() }
+    }
+
+    /// Where the copy of the file of target `number` goes. What an earlier try copied stays: it may be the
+    /// only copy of what was there then.
+    pub(super) fn place(&self, number: i32, file: &Path) -> PathBuf {
+        let name = file.file_name().unwrap_or_default();
+        let place = |tried: u32| {
+            let mut begin =
+                if tried == 0 { format!("{number}-") } else { format!("{number}.{tried}-") };
+            begin.push_str(&name.to_string_lossy());
+            self.dir.join(begin)
+        };
+        let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+        let free = (0..).map(place).find(is_free).unwrap_or_else(|| place(0));
+        // No other target has this number: a run that was killed left half a copy of this one.
+        let mut half = free.clone().into_os_string();
+        half.push(".new");
+        if fs::remove_file(&half).is_ok() {
+            tracing::debug!("half a copy of an earlier try is gone: {half:?}");
+        }
+        free
+    }
+}
