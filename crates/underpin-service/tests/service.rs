@@ -93,14 +93,15 @@ fn production_migrates_then_serves(#[case] dialect: Dialect) {
 
     assert!(running.start.contains("applied 20261121090000 create_bot_schema in "));
     let health = json!({
-        "status": "ok",
+        "status": "healthy",
+        "reason": null,
         "version": env!("CARGO_PKG_VERSION"),
         "database_reachable": true,
         "applied_head": HEAD,
         "pending": 0,
         "problems": [],
         "services": {
-            "api": "healthy", "database": "healthy", "events": "healthy", "websocket": "healthy",
+            "api": "up", "database": "up", "events": "up", "websocket": "up",
         },
         "features": {
             "projects": true, "tasks": true, "change_requests": true, "approvals": true,
@@ -226,8 +227,8 @@ fn health_tells_when_the_schema_falls_behind(#[case] dialect: Dialect) {
 
     assert_eq!(running.get("/ready"), (503, json!({ "ready": false, "reason": "schema_behind" })));
     assert_eq!(
-        (code, &health["status"], &health["pending"]),
-        (503, &json!("schema_behind"), &json!(1))
+        (code, &health["status"], &health["reason"], &health["pending"]),
+        (503, &json!("degraded"), &json!("schema_behind"), &json!(1))
     );
     running.signal("TERM");
     assert_eq!(running.end().0, Some(0));
@@ -243,7 +244,11 @@ fn health_and_ready_tell_when_the_database_is_gone() {
 
     let (code, health) = running.get("/health");
 
-    assert_eq!((code, &health["status"]), (503, &json!("database_unreachable")));
+    assert_eq!(
+        (code, &health["status"], &health["reason"]),
+        (503, &json!("degraded"), &json!("database_unreachable"))
+    );
+    assert_eq!(health["services"]["database"], "error: database_unreachable");
     assert_eq!(running.get("/ready").0, 503);
     running.signal("TERM");
     assert_eq!(running.end().0, Some(0));

@@ -288,7 +288,7 @@ fn every_row_of_a_project_is_there_at_the_head(
     let report = migrate(&db, "project", &Goal::Head).unwrap();
 
     assert_eq!(report.adopted.unwrap().version.as_str(), "20261121100000");
-    assert_eq!(report.steps.len(), 4);
+    assert_eq!(report.steps.len(), 5);
     assert_eq!(PROJECT_TABLES.map(|(table, columns)| rows(&db, table, columns)), before);
 }
 

@@ -25,8 +25,9 @@ fn each_migration_goes_up_down_and_up(
         let before = (schema(&db, set_name), db.dump());
         migrate(&db, set_name, &Goal::Up(1)).unwrap();
         let after = (schema(&db, set_name), db.dump());
-        // PostgreSQL follows SQLite in one, which has nothing to do there.
-        let follows = migration.name == "store_enums_as_text" && dialect == Dialect::Sqlite;
+        // PostgreSQL follows SQLite in two, which have nothing to do there.
+        let of_postgres = ["store_enums_as_text", "keep_any_digest"];
+        let follows = dialect == Dialect::Sqlite && of_postgres.contains(&&*migration.name);
         assert_eq!(before.0 == after.0, follows, "{} changes the schema", migration.name);
 
         migrate(&db, set_name, &Goal::Down(1)).unwrap();

@@ -3,7 +3,7 @@
 //!
 //! Success is always 200, what a body or a query says besides is ignored, and in a change `null` is as
 //! good as nothing. The original kept every project in one database, so that some of its routes name no
-//! project: see [`locate`].
+//! project: see [`meant`].
 
 use std::sync::Arc;
 
@@ -14,20 +14,19 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
     routing::{any, get, post},
 };
-use underpin_db::{Db, DbError};
 use underpin_models::{
-    project::{
-        ArtifactRepository as _, ChangeRequestRepository as _, Kind, Page, RunRepository as _,
-        TaskRepository as _,
-    },
+    project::{Kind, Page, Phase},
     registry::ProjectState,
 };
 use underpin_projects::ProjectError;
 
+use serde_json::Value;
+use utoipa::openapi::{RefOr, Schema};
+
 use super::{
     State,
-    failure::Failure,
-    input::{Fields, Id, Input, Noted, Whole},
+    failure::{Failure, Fault},
+    input::{self, Fields, Id, Input, Noted, OneOf},
 };
 
 mod artifacts;
@@ -68,6 +67,7 @@ pub(super) fn routes(uploads: DefaultBodyLimit) -> Router<Arc<State>> {
         .route("/api/artifacts/{id}/download", get(artifacts::download))
         .route("/api/artifacts/{id}/content", get(artifacts::content))
         .route("/api/gates/task/{id}", get(gates::get).put(gates::put))
+        .route("/api/gates/examples", get(gates::examples))
 }
 
 /// A list has its slash at the end.
@@ -78,7 +78,13 @@ async fn with_slash(uri: Uri) -> Redirect {
 /// Anything else has none; `None` where that changes nothing.
 pub(super) fn without_slash(uri: &Uri) -> Option<Response> {
     let path = uri.path().strip_suffix('/')?;
-    let items = ["/api/projects/", "/api/tasks/", "/api/change-requests/", "/api/artifacts/"];
+    let items = [
+        "/api/projects/",
+        "/api/tasks/",
+        "/api/change-requests/",
+        "/api/artifacts/",
+        "/api/gates/",
+    ];
     let below = items.iter().any(|prefix| path.starts_with(prefix));
     below.then(|| redirect(uri, path).into_response())
 }
@@ -128,74 +134,103 @@ impl Input for Perhaps {
     }
 }
 
-/// Which part of a list is wanted.
+/// Rows that one answer holds at most, whatever limit was asked for.
+const MOST_ROWS: i64 = 10_000;
+
+/// Which part of a list is wanted: any numbers, as with the original. A limit below 0 is none.
 fn page(fields: &mut Fields) -> Result<Page, Noted> {
-    let skip = fields.settable("skip", &Whole(0..=i32::MAX));
-    let limit = fields.settable("limit", &Whole(0..=1_000));
+    let (skip, limit) = (fields.settable("skip", &AnyWhole), fields.settable("limit", &AnyWhole));
     let (skip, limit) = (skip?.unwrap_or(0), limit?.unwrap_or(100));
-    Ok(Page { limit: limit.into(), after: None, skip: skip.into() })
+    let limit = if limit < 0 { MOST_ROWS } else { limit.min(MOST_ROWS) };
+    Ok(Page { limit, after: None, skip: skip.max(0) })
+}
+
+/// A whole number of 64 bits; text that says one counts as well.
+#[derive(Clone)]
+struct AnyWhole;
+
+impl input::Kind for AnyWhole {
+    type Value = i64;
+
+    fn read(&self, value: Value) -> Result<i64, Vec<Fault>> {
+        let number = match &value {
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        number
+            .ok_or_else(|| vec![Fault::new("int_parsing", format!("expected {}", self.expected()))])
+    }
+
+    fn expected(&self) -> String {
+        "a whole number".to_owned()
+    }
+
+    fn schema(&self) -> RefOr<Schema> {
+        input::Count.schema()
+    }
+}
+
+/// A phase: what callers of today say, `coder`, or its name as it is stored, `CODER`.
+#[derive(Clone)]
+struct AnyPhase;
+
+impl input::Kind for AnyPhase {
+    type Value = Phase;
+
+    fn read(&self, value: Value) -> Result<Phase, Vec<Fault>> {
+        let named = |phase: &&Phase| value.as_str() == Some(phase.as_str());
+        match Phase::ALL.iter().find(named) {
+            Some(phase) => Ok(*phase),
+            None => OneOf::new().read(value),
+        }
+    }
+
+    fn expected(&self) -> String {
+        OneOf::<Phase>::new().expected()
+    }
+
+    fn schema(&self) -> RefOr<Schema> {
+        OneOf::<Phase>::new().schema()
+    }
 }
 
 /// A project that was deleted is not there, and a name that is taken is the caller's fault.
 fn told(error: ProjectError) -> Failure {
     match error {
-        ProjectError::State { id, state: ProjectState::Archived, .. } => {
-            ProjectError::Unknown(id).into()
-        }
+        ProjectError::State { id, .. } if is_absent(&error) => ProjectError::Unknown(id).into(),
         ProjectError::NameTaken(_) => Failure::new(StatusCode::BAD_REQUEST, error.to_string()),
         error => error.into(),
     }
 }
 
-/// The project that has the row `id`, for a request that names none: the first one, or else the only
-/// one of those that are open which has such a row.
-async fn locate(state: &State, named: Option<i32>, kind: Kind, id: i32) -> Result<i32, Failure> {
-    find(state, named, kind, id).await?.ok_or_else(|| Failure::not_found(kind, id))
-}
-
-/// The same where it is no failure that nobody has such a row.
-async fn find(
-    state: &State,
-    named: Option<i32>,
-    kind: Kind,
-    id: i32,
-) -> Result<Option<i32>, Failure> {
-    if named.is_some() {
-        return Ok(named);
-    }
-    let others = state.projects.open_ids().into_iter().filter(|project| *project != FIRST);
-    let mut found = Vec::new();
-    for project_id in [FIRST].into_iter().chain(others) {
-        match state.project(project_id).await {
-            Ok(project) if has(&project, kind, project_id, id).await? => found.push(project_id),
-            // One that cannot be served has nothing that could be found.
-            Ok(_) | Err(_) => continue,
-        }
-        if project_id == FIRST {
-            break;
-        }
-    }
-    match found[..] {
-        [] => Ok(None),
-        [project] => Ok(Some(project)),
-        [one, other, ..] => Err(Failure::new(
-            StatusCode::CONFLICT,
-            format!(
-                "{kind} {id} is in project {one} and in project {other}: say which one with \
-                 `?project_id=`"
-            ),
-        )),
+/// The project that a request means: the one that it names, or else the first one, where the original
+/// kept everything. `None` where it names none and there is no first one.
+///
+/// Which other projects there are, and which of them are open, makes no difference: a request that is
+/// sent twice means the same project both times. A project that is there and cannot be served is an
+/// error.
+async fn meant(state: &State, named: Option<i32>) -> Result<Option<i32>, Failure> {
+    let project_id = named.unwrap_or(FIRST);
+    match state.project(project_id).await {
+        Ok(_) => Ok(Some(project_id)),
+        Err(error) if named.is_none() && is_absent(&error) => Ok(None),
+        Err(error) => Err(told(error)),
     }
 }
 
-async fn has(db: &Db, kind: Kind, project: i32, id: i32) -> Result<bool, DbError> {
-    Ok(match kind {
-        Kind::Task => db.task(project, id).await?.is_some(),
-        Kind::ChangeRequest => db.change_request(project, id).await?.is_some(),
-        Kind::Artifact => db.artifact(project, id).await?.is_some(),
-        Kind::Run => db.run(project, id).await?.is_some(),
-        Kind::Project | Kind::Approval => false,
-    })
+/// The same for a request about the row `id`, which is not there where there is no project.
+async fn of_row(state: &State, named: Option<i32>, kind: Kind, id: i32) -> Result<i32, Failure> {
+    meant(state, named).await?.ok_or_else(|| Failure::not_found(kind, id))
+}
+
+/// Whether there is no such project, or none any more as the original sees it.
+fn is_absent(error: &ProjectError) -> bool {
+    match error {
+        ProjectError::Unknown(_) => true,
+        ProjectError::State { state, .. } => *state == ProjectState::Archived,
+        _ => false,
+    }
 }
 
 type Here = Shared<Arc<State>>;

@@ -12,8 +12,10 @@ use crate::schema;
 /// How the service and its schema are.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `ok`, or what is wrong: `database_unreachable`, `schema_behind`.
-    pub(super) status: &'static str,
+    /// `healthy` or `degraded`, as the original project service says it.
+    status: &'static str,
+    /// What is wrong: `database_unreachable`, `schema_behind`; `null` when nothing is.
+    pub(super) reason: Option<&'static str>,
     /// Of the service.
     version: &'static str,
     /// Whether the database answers.
@@ -26,13 +28,13 @@ pub(super) struct Health {
     /// Where this program and the history contradict each other. A database that a newer program
     /// has migrated is served on, so that the old program lives until it is replaced.
     pub(super) problems: Vec<String>,
-    /// The same in the words of the original project service.
+    /// The parts of the service, in the words of the original project service.
     services: Services,
     /// What this program can do, for clients of the original project service.
     features: Features,
 }
 
-/// `healthy` or `unhealthy` each.
+/// `up` each, or `error: ` and what is wrong.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 struct Services {
     api: &'static str,
@@ -68,7 +70,7 @@ const FEATURES: Features = Features {
 impl Health {
     /// Whether the schema has all that this program needs.
     pub(super) fn is_ok(&self) -> bool {
-        self.status == "ok"
+        self.reason.is_none()
     }
 }
 
@@ -84,7 +86,7 @@ pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> (StatusCode, Json<
 
 /// Why [`get`] would not answer 200.
 pub(super) async fn trouble(state: &State) -> Option<&'static str> {
-    Some(current(state).await.status).filter(|status| *status != "ok")
+    current(state).await.reason
 }
 
 /// How the database stands, asked once a second at most, on one connection.
@@ -101,16 +103,18 @@ async fn ask(state: &State) -> Health {
     let found = found.ok();
     let sets = || found.iter().flatten().map(|(_, status)| status);
     let pending = found.is_some().then(|| sets().map(|set| set.pending.len()).sum::<usize>());
-    let database = if found.is_some() { "healthy" } else { "unhealthy" };
+    let reason = match pending {
+        Some(0) => None,
+        Some(_) => Some("schema_behind"),
+        None => Some("database_unreachable"),
+    };
+    let database = if found.is_some() { "up" } else { "error: database_unreachable" };
     // The sets share the history, so that what none of them knows is told by each.
     let problems: BTreeSet<_> =
         sets().flat_map(|set| &set.problems).map(ToString::to_string).collect();
     Health {
-        status: match pending {
-            Some(0) => "ok",
-            Some(_) => "schema_behind",
-            None => "database_unreachable",
-        },
+        status: if reason.is_none() { "healthy" } else { "degraded" },
+        reason,
         version: env!("CARGO_PKG_VERSION"),
         database_reachable: found.is_some(),
         applied_head: sets()
@@ -119,7 +123,7 @@ async fn ask(state: &State) -> Health {
             .map(ToString::to_string),
         pending,
         problems: problems.into_iter().collect(),
-        services: Services { api: "healthy", database, events: database, websocket: "healthy" },
+        services: Services { api: "up", database, events: database, websocket: "up" },
         features: FEATURES,
     }
 }

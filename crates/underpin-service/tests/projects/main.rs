@@ -8,6 +8,8 @@ mod behind;
 mod bodies;
 mod crash;
 mod flat;
+mod flat_contract;
+mod flat_scope;
 mod hostile;
 mod isolation;
 mod lists;

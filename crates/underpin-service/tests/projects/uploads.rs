@@ -84,7 +84,7 @@ fn a_file_comes_back_as_it_was_sent(#[case] dialect: Dialect) {
         "id": 1, "project_id": 1, "task_id": 1, "run_id": 1, "artifact_type": "log",
         "name": "räport 1.txt", "file_path": "out/räport 1.txt",
         "storage_path": "artifacts/project_1/artifact_1/räport 1.txt", "sha256": HELLO,
-        "file_size": 5, "extra_data": r#"{"content_type":"text/plain"}"#, "created_at": null,
+        "file_size": 5, "extra_data": r#"{"content_type":"text/plain","original_filename":"out/räport 1.txt"}"#, "created_at": null,
     });
     assert_eq!(artifact, expected);
     let path = "/projects/1/artifacts/1";

@@ -10,14 +10,14 @@ use super::{
     super::{
         State,
         failure::Failure,
-        input::{Body, Fields, Form, Id, Input, Noted, Path, Query},
+        input::{Body, Fields, Form, Id, Input, Noted, Path, Query, Text},
         v1::{
             Done,
             artifacts::{self, OfArtifact, artifact, delete_artifact, filter},
             contents::{About, AsText, Upload, download_artifact, read_artifact},
         },
     },
-    FIRST, Here, Lenient, OfRow, Perhaps, locate, page, told,
+    Here, Lenient, OfRow, Perhaps, meant, of_row, page, told,
 };
 use crate::clock;
 
@@ -70,7 +70,9 @@ pub(super) async fn list(
     Shared(state): Here,
     Query(Lenient(which)): Query<Lenient<Which>>,
 ) -> Result<Json<Vec<Artifact>>, Failure> {
-    let project_id = which.project_id.unwrap_or(FIRST);
+    let Some(project_id) = meant(&state, which.project_id).await? else {
+        return Ok(Json(Vec::new()));
+    };
     let project = state.project(project_id).await.map_err(told)?;
     let artifacts = project.artifacts(project_id, which.filter, which.page).await??;
     Ok(Json(artifacts.into_iter().map(Artifact::from).collect()))
@@ -83,9 +85,12 @@ pub(super) struct New {
 
 impl Input for New {
     fn read(fields: &mut Fields) -> Result<Self, Noted> {
-        let (project_id, artifact) =
-            (fields.required("project_id", &Id), NewArtifact::read(fields));
-        Ok(Self { project_id: project_id?, artifact: artifact? })
+        // A digest is whatever the client calls one, and is kept as it is.
+        let (project_id, sha256) =
+            (fields.required("project_id", &Id), fields.optional("sha256", &Text::any()));
+        let artifact = NewArtifact::read(fields);
+        let (project_id, sha256) = (project_id?, sha256?);
+        Ok(Self { project_id, artifact: NewArtifact { sha256, ..artifact? } })
     }
 }
 
@@ -122,7 +127,7 @@ pub(super) async fn upload(
 
 /// The artifact in a path.
 async fn of(state: &State, OfRow(id): OfRow, named: Option<i32>) -> Result<OfArtifact, Failure> {
-    let project_id = locate(state, named, Kind::Artifact, id).await?;
+    let project_id = of_row(state, named, Kind::Artifact, id).await?;
     Ok(OfArtifact { project_id, artifact_id: id })
 }
 

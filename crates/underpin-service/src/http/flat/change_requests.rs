@@ -3,19 +3,16 @@
 use axum::{Json, extract::State as Shared};
 use serde::Serialize;
 use underpin_models::project::{
-    self, ChangeRequestFilter, ChangeRequestRepository as _, Kind, Page,
+    self, ChangeRequestFilter, ChangeRequestRepository as _, Kind, Page, Phase,
 };
 
 use super::{
     super::{
         failure::Failure,
         input::{Body, Fields, Id, Input, Noted, OneOf, Path, Query, Text},
-        v1::{
-            approver,
-            change_requests::{NewChangeRequest, message},
-        },
+        v1::{approver, change_requests::message},
     },
-    FIRST, Here, Lenient, OfRow, Perhaps, find, locate, page, told,
+    AnyPhase, Here, Lenient, OfRow, Perhaps, meant, of_row, page, told,
 };
 use crate::clock;
 
@@ -74,28 +71,40 @@ impl Input for Which {
     }
 }
 
-/// Those of a task that is nowhere are none.
 pub(super) async fn list(
     Shared(state): Here,
     Query(Lenient(which)): Query<Lenient<Which>>,
 ) -> Result<Json<Vec<ChangeRequest>>, Failure> {
-    let project_id = match which.filter.task_id {
-        Some(task) => find(&state, which.project_id, Kind::Task, task).await?,
-        None => Some(which.project_id.unwrap_or(FIRST)),
+    let Some(project_id) = meant(&state, which.project_id).await? else {
+        return Ok(Json(Vec::new()));
     };
-    let Some(project_id) = project_id else { return Ok(Json(Vec::new())) };
     let project = state.project(project_id).await.map_err(told)?;
     let requests = project.change_requests(project_id, which.filter, which.page).await??;
     Ok(Json(requests.into_iter().map(ChangeRequest::from).collect()))
 }
 
+/// A draft to be made; it may be empty.
+pub(super) struct New {
+    task_id: i32,
+    phase: Phase,
+    content: String,
+}
+
+impl Input for New {
+    fn read(fields: &mut Fields) -> Result<Self, Noted> {
+        let task_id = fields.required("task_id", &Id);
+        let phase = fields.required("phase", &AnyPhase);
+        let content = fields.required("content", &Text::any());
+        Ok(Self { task_id: task_id?, phase: phase?, content: content? })
+    }
+}
+
 pub(super) async fn post(
     Shared(state): Here,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
-    Body(Lenient(new)): Body<Lenient<NewChangeRequest>>,
+    Body(Lenient(New { task_id, phase, content })): Body<Lenient<New>>,
 ) -> Result<Json<ChangeRequest>, Failure> {
-    let NewChangeRequest { task_id, phase, content } = new;
-    let project_id = locate(&state, named, Kind::Task, task_id).await?;
+    let project_id = of_row(&state, named, Kind::Task, task_id).await?;
     let (project, now) = (state.change(project_id).await.map_err(told)?, clock::utc());
     let request = project.create_change_request(project_id, task_id, phase, content, now).await??;
     Ok(Json(request.into()))
@@ -106,7 +115,7 @@ pub(super) async fn get(
     Path(OfRow(id)): Path<OfRow>,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
 ) -> Result<Json<ChangeRequest>, Failure> {
-    let project_id = locate(&state, named, Kind::ChangeRequest, id).await?;
+    let project_id = of_row(&state, named, Kind::ChangeRequest, id).await?;
     let project = state.project(project_id).await.map_err(told)?;
     let request = project.change_request(project_id, id).await?;
     let request = request.ok_or_else(|| Failure::not_found(Kind::ChangeRequest, id))?;
@@ -118,7 +127,7 @@ pub(super) async fn submit(
     Path(OfRow(id)): Path<OfRow>,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
 ) -> Result<Json<Moved>, Failure> {
-    let project_id = locate(&state, named, Kind::ChangeRequest, id).await?;
+    let project_id = of_row(&state, named, Kind::ChangeRequest, id).await?;
     let project = state.change(project_id).await.map_err(told)?;
     Ok(Json(project.submit_change_request(project_id, id, None, clock::utc()).await??.into()))
 }
@@ -142,7 +151,7 @@ pub(super) async fn approve(
     Path(OfRow(id)): Path<OfRow>,
     Query(Lenient(Answer { project_id, approver, .. })): Query<Lenient<Answer>>,
 ) -> Result<Json<Moved>, Failure> {
-    let project_id = locate(&state, project_id, Kind::ChangeRequest, id).await?;
+    let project_id = of_row(&state, project_id, Kind::ChangeRequest, id).await?;
     let (project, now) = (state.change(project_id).await.map_err(told)?, clock::utc());
     let answering = project.approve_change_request(project_id, id, approver, None, None, now);
     Ok(Json(answering.await??.into()))
@@ -153,7 +162,7 @@ pub(super) async fn reject(
     Path(OfRow(id)): Path<OfRow>,
     Query(Lenient(Answer { project_id, approver, reason })): Query<Lenient<Answer>>,
 ) -> Result<Json<Moved>, Failure> {
-    let project_id = locate(&state, project_id, Kind::ChangeRequest, id).await?;
+    let project_id = of_row(&state, project_id, Kind::ChangeRequest, id).await?;
     let (project, now) = (state.change(project_id).await.map_err(told)?, clock::utc());
     let answering = project.reject_change_request(project_id, id, approver, reason, None, now);
     Ok(Json(answering.await??.into()))

@@ -11,10 +11,10 @@ use super::{
     super::{
         State,
         failure::Failure,
-        input::{Body, Fields, Input, Noted, OneOf, Path, Query, Text},
+        input::{Body, Fields, Input, Noted, Path, Query, Text},
         v1::{self, Done, OfProject, most},
     },
-    Here, Lenient, page, told,
+    AnyPhase, Here, Lenient, page, told,
 };
 use crate::clock;
 
@@ -105,7 +105,7 @@ impl Input for Update {
         let description = fields.optional("description", &Text::any());
         let root_path = fields.optional("root_path", &Text::some(most::PATH));
         let default_engine = fields.optional("default_engine", &Text::some(most::NAME));
-        let current_phase = fields.optional("current_phase", &OneOf::new());
+        let current_phase = fields.optional("current_phase", &AnyPhase);
         Ok(Self(ProjectUpdate {
             name: None,
             description: description?.map(Some),

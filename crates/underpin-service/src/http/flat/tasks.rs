@@ -3,7 +3,7 @@
 use axum::{Json, extract::State as Shared};
 use serde::Serialize;
 use underpin_models::project::{
-    self, Kind, NewTask, Page, Phase, TaskFilter, TaskRepository as _, TaskUpdate,
+    self, Kind, NewTask, Page, Phase, TaskFilter, TaskRepository as _, TaskText, TaskUpdate,
     TaskVersionRepository as _,
 };
 
@@ -18,7 +18,7 @@ use super::{
             versions::TaskVersion,
         },
     },
-    Here, Lenient, OfProject, OfRow, Perhaps, locate, page, told,
+    AnyPhase, Here, Lenient, OfProject, OfRow, Perhaps, meant, of_row, page, told,
 };
 use crate::clock;
 
@@ -53,19 +53,19 @@ impl From<project::Task> for Task {
 }
 
 pub(super) struct Which {
-    project_id: i32,
+    project_id: Option<i32>,
     filter: TaskFilter,
     page: Page,
 }
 
 impl Input for Which {
     fn read(fields: &mut Fields) -> Result<Self, Noted> {
-        let project_id = fields.required("project_id", &Id);
+        let Perhaps(project_id) = Perhaps::read(fields)?;
         let status = fields.settable("status", &OneOf::new());
-        let phase = fields.settable("phase", &OneOf::new());
+        let phase = fields.settable("phase", &AnyPhase);
         let page = page(fields);
         let filter = TaskFilter { status: status?, phase: phase? };
-        Ok(Self { project_id: project_id?, filter, page: page? })
+        Ok(Self { project_id, filter, page: page? })
     }
 }
 
@@ -73,8 +73,11 @@ pub(super) async fn list(
     Shared(state): Here,
     Query(Lenient(which)): Query<Lenient<Which>>,
 ) -> Result<Json<Vec<Task>>, Failure> {
-    let project = state.project(which.project_id).await.map_err(told)?;
-    let tasks = project.tasks(which.project_id, which.filter, which.page).await??;
+    let Some(project_id) = meant(&state, which.project_id).await? else {
+        return Ok(Json(Vec::new()));
+    };
+    let project = state.project(project_id).await.map_err(told)?;
+    let tasks = project.tasks(project_id, which.filter, which.page).await??;
     Ok(Json(tasks.into_iter().map(Task::from).collect()))
 }
 
@@ -85,8 +88,17 @@ pub(super) struct New {
 
 impl Input for New {
     fn read(fields: &mut Fields) -> Result<Self, Noted> {
-        let (project_id, task) = (fields.required("project_id", &Id), NewTask::read(fields));
-        Ok(Self { project_id: project_id?, task: task? })
+        let project_id = fields.required("project_id", &Id);
+        let title = fields.required("title", &Text::some(most::TITLE));
+        let description = fields.optional("description", &Text::any());
+        let priority = fields.optional("priority", &Whole(i32::MIN..=i32::MAX));
+        let task = NewTask {
+            text: TaskText { title: title?, description: description? },
+            priority: priority?.unwrap_or(0),
+            engine_override: None,
+            dependencies: Vec::new(),
+        };
+        Ok(Self { project_id: project_id?, task })
     }
 }
 
@@ -116,7 +128,7 @@ impl Input for Update {
         let title = fields.optional("title", &Text::some(most::TITLE));
         let description = fields.optional("description", &Text::any());
         let status = fields.optional("status", &OneOf::new());
-        let phase = fields.optional("current_phase", &OneOf::new());
+        let phase = fields.optional("current_phase", &AnyPhase);
         let priority = fields.optional("priority", &Whole(i32::MIN..=i32::MAX));
         Ok(Self(TaskUpdate {
             title: title?,
@@ -186,7 +198,7 @@ pub(super) async fn versions(
     Path(OfRow(id)): Path<OfRow>,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
 ) -> Result<Json<Vec<TaskVersion>>, Failure> {
-    let project_id = locate(&state, named, Kind::Task, id).await?;
+    let project_id = of_row(&state, named, Kind::Task, id).await?;
     let versions =
         state.project(project_id).await.map_err(told)?.task_versions(project_id, id).await?;
     let versions = versions.ok_or_else(|| Failure::not_found(Kind::Task, id))?;

@@ -36,10 +36,10 @@ pub(super) fn page(view: &View) -> Markup {
 }
 
 fn top(view: &View, status: Option<&CurrentStatus>, channel: Option<&str>) -> Markup {
-    let (schema, word) = match view.health.status {
-        "ok" => ("good", "schema up to date"),
-        "schema_behind" => ("bad", "schema behind"),
-        _ => ("bad", "database unreachable"),
+    let (schema, word) = match view.health.reason {
+        None => ("good", "schema up to date"),
+        Some("schema_behind") => ("bad", "schema behind"),
+        Some(_) => ("bad", "database unreachable"),
     };
     let line = html! { time { (date(view.now)) } " UTC" };
     let pills = html! {

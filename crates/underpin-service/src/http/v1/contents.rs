@@ -123,7 +123,7 @@ impl Upload {
     ) -> Result<project::Artifact, Failure> {
         let File { content, path, kind } = self.file;
         let name = safe_name(&path);
-        let extra_data = json!({ "content_type": kind }).to_string();
+        let extra_data = json!({ "original_filename": path, "content_type": kind }).to_string();
         let new = NewArtifact {
             task_id: about.task_id,
             run_id: about.run_id,

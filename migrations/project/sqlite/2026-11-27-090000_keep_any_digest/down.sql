@@ -1,0 +1,2 @@
+-- A text keeps its length.
+SELECT 1;
