@@ -1,4 +1,4 @@
--- Back to the conventions. Flags that were put aside go back as they were. What the first version
+-- Back to the conventions. Flags that were put aside go back as they were, and counters that were none. What the first version
 -- has no place for is lost: api_tokens.name and .permissions, and current_status.status,
 -- .current_users and .connected_users, none of which any program has written after the mapping.
 
@@ -60,6 +60,14 @@ UPDATE current_status SET bot_afk = recovered.value::bigint FROM bot_recovered_v
 WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'bot_afk' AND recovered.row_key = current_status.id::text;
 UPDATE current_status SET bot_connected = recovered.value::bigint FROM bot_recovered_values AS recovered
 WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'bot_connected' AND recovered.row_key = current_status.id::text;
+UPDATE current_status SET current_chat_users = NULL FROM bot_recovered_values AS recovered
+WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'current_chat_users' AND recovered.row_key = current_status.id::text;
+UPDATE current_status SET current_connected_users = NULL FROM bot_recovered_values AS recovered
+WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'current_connected_users' AND recovered.row_key = current_status.id::text;
+UPDATE current_status SET playlist_items = NULL FROM bot_recovered_values AS recovered
+WHERE recovered.table_name = 'current_status' AND recovered.column_name = 'playlist_items' AND recovered.row_key = current_status.id::text;
+UPDATE channel_stats SET max_connected = NULL FROM bot_recovered_values AS recovered
+WHERE recovered.table_name = 'channel_stats' AND recovered.column_name = 'max_connected' AND recovered.row_key = channel_stats.id::text;
 UPDATE outbound_messages SET sent = recovered.value::bigint FROM bot_recovered_values AS recovered
 WHERE recovered.table_name = 'outbound_messages' AND recovered.column_name = 'sent' AND recovered.row_key = outbound_messages.id::text;
 UPDATE api_tokens SET revoked = recovered.value::bigint FROM bot_recovered_values AS recovered

@@ -18,24 +18,24 @@ FROM user_stats ORDER BY rowid;
 DROP TABLE user_stats;
 ALTER TABLE new_user_stats RENAME TO user_stats;
 UPDATE user_stats SET first_seen = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'user_stats' AND column_name = 'first_seen' AND row_key = CAST(user_stats.username AS TEXT))
-WHERE CAST(username AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'user_stats' AND column_name = 'first_seen' AND row_key = user_stats.username)
+WHERE username IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'user_stats' AND column_name = 'first_seen');
 UPDATE user_stats SET last_seen = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'user_stats' AND column_name = 'last_seen' AND row_key = CAST(user_stats.username AS TEXT))
-WHERE CAST(username AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'user_stats' AND column_name = 'last_seen' AND row_key = user_stats.username)
+WHERE username IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'user_stats' AND column_name = 'last_seen');
 UPDATE user_stats SET total_chat_lines = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'user_stats' AND column_name = 'total_chat_lines' AND row_key = CAST(user_stats.username AS TEXT))
-WHERE CAST(username AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'user_stats' AND column_name = 'total_chat_lines' AND row_key = user_stats.username)
+WHERE username IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'user_stats' AND column_name = 'total_chat_lines');
 UPDATE user_stats SET total_time_connected = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'user_stats' AND column_name = 'total_time_connected' AND row_key = CAST(user_stats.username AS TEXT))
-WHERE CAST(username AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'user_stats' AND column_name = 'total_time_connected' AND row_key = user_stats.username)
+WHERE username IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'user_stats' AND column_name = 'total_time_connected');
 UPDATE user_stats SET current_session_start = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'user_stats' AND column_name = 'current_session_start' AND row_key = CAST(user_stats.username AS TEXT))
-WHERE CAST(username AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'user_stats' AND column_name = 'current_session_start' AND row_key = user_stats.username)
+WHERE username IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'user_stats' AND column_name = 'current_session_start');
 
 -- user_actions, user_count_history, recent_chat
@@ -213,21 +213,21 @@ DROP TABLE api_tokens;
 ALTER TABLE new_api_tokens RENAME TO api_tokens;
 CREATE INDEX idx_api_tokens_revoked ON api_tokens (revoked, token);
 UPDATE api_tokens SET created_at = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'api_tokens' AND column_name = 'created_at' AND row_key = CAST(api_tokens.token AS TEXT))
-WHERE CAST(token AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'api_tokens' AND column_name = 'created_at' AND row_key = api_tokens.token)
+WHERE token IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'api_tokens' AND column_name = 'created_at');
 UPDATE api_tokens SET last_used = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'api_tokens' AND column_name = 'last_used' AND row_key = CAST(api_tokens.token AS TEXT))
-WHERE CAST(token AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'api_tokens' AND column_name = 'last_used' AND row_key = api_tokens.token)
+WHERE token IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'api_tokens' AND column_name = 'last_used');
 UPDATE api_tokens SET revoked = (SELECT value FROM bot_recovered_values
-    WHERE table_name = 'api_tokens' AND column_name = 'revoked' AND row_key = CAST(api_tokens.token AS TEXT))
-WHERE CAST(token AS TEXT) IN (SELECT row_key FROM bot_recovered_values
+    WHERE table_name = 'api_tokens' AND column_name = 'revoked' AND row_key = api_tokens.token)
+WHERE token IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'api_tokens' AND column_name = 'revoked');
 
 -- Keys last: the records name their row by them.
 UPDATE user_stats SET username = NULL WHERE username IN (SELECT row_key FROM bot_recovered_values
     WHERE table_name = 'user_stats' AND column_name = 'username');
 UPDATE api_tokens SET token = NULL WHERE token IN (SELECT row_key FROM bot_recovered_values
-    WHERE table_name = 'api_tokens' AND column_name = 'token');
+    WHERE table_name = 'api_tokens' AND column_name = 'token' AND value IS NULL);
 DROP TABLE bot_recovered_values;

@@ -53,6 +53,8 @@ CREATE INDEX idx_user_actions_timestamp ON user_actions (timestamp);
 CREATE INDEX idx_user_actions_username ON user_actions (username, timestamp);
 
 -- channel_stats
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, reason)
+SELECT 'channel_stats', id::text, 'max_connected', 'there was none' FROM channel_stats WHERE max_connected IS NULL;
 UPDATE channel_stats SET max_connected = coalesce(max_connected, 0);
 ALTER TABLE channel_stats
     DROP CONSTRAINT check_positive_users,
@@ -99,6 +101,13 @@ DROP SEQUENCE recent_chat_id_old;
 CREATE INDEX idx_recent_chat_timestamp ON recent_chat (timestamp, id);
 
 -- current_status
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, reason)
+SELECT 'current_status', id::text, 'current_chat_users', 'there was none'
+FROM current_status WHERE current_chat_users IS NULL
+UNION ALL SELECT 'current_status', id::text, 'current_connected_users', 'there was none'
+FROM current_status WHERE current_connected_users IS NULL
+UNION ALL SELECT 'current_status', id::text, 'playlist_items', 'there was none'
+FROM current_status WHERE playlist_items IS NULL;
 UPDATE current_status SET current_chat_users = coalesce(current_chat_users, 0), current_connected_users = coalesce(current_connected_users, 0), playlist_items = coalesce(playlist_items, 0);
 ALTER TABLE current_status
     DROP CONSTRAINT check_positive_current,
@@ -141,7 +150,16 @@ SELECT setval('outbound_messages_id_seq', greatest(last_value, (SELECT max(id) F
 DROP SEQUENCE outbound_messages_id_old;
 CREATE INDEX idx_outbound_sent ON outbound_messages (sent, timestamp);
 
--- api_tokens
+-- api_tokens: where several rows have one token, and an index that forbids it is missing, the token stays
+-- with one of them, an active one if there is one. The others open nothing.
+CREATE TEMP TABLE doubled AS
+SELECT id, 'recovered-' || id || '-double' AS token FROM (
+    SELECT id, row_number() OVER (PARTITION BY token ORDER BY is_active DESC, id) AS place FROM api_tokens
+) AS placed WHERE place > 1;
+UPDATE api_tokens SET token = doubled.token, is_active = FALSE FROM doubled WHERE doubled.id = api_tokens.id;
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+SELECT 'api_tokens', token, 'token', 'that of another row', 'another row has this token' FROM doubled;
+DROP TABLE doubled;
 ALTER SEQUENCE api_tokens_id_seq OWNED BY NONE;
 ALTER TABLE api_tokens
     ALTER COLUMN id DROP DEFAULT,

@@ -9,9 +9,11 @@ CREATE TABLE bot_recovered_values (
     value TEXT,
     reason TEXT NOT NULL
 );
+-- A column without a type, for a number becomes text only when all is gathered: as many digits as it needs.
+CREATE TEMP TABLE kept (table_name, row_key, column_name, value, reason);
 
 -- user_stats
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'user_stats', username, 'first_seen', first_seen, 'not an integer'
 FROM user_stats WHERE typeof(first_seen) NOT IN ('integer', 'null')
 UNION ALL SELECT 'user_stats', username, 'last_seen', last_seen, 'not an integer'
@@ -46,7 +48,7 @@ ALTER TABLE new_user_stats RENAME TO user_stats;
 CREATE INDEX idx_user_stats_last_seen ON user_stats (last_seen);
 
 -- user_actions
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'user_actions', id, 'timestamp', timestamp, 'not an integer'
 FROM user_actions WHERE typeof(timestamp) NOT IN ('integer', 'null');
 CREATE TABLE new_user_actions (
@@ -71,13 +73,13 @@ CREATE INDEX idx_user_actions_timestamp ON user_actions (timestamp);
 CREATE INDEX idx_user_actions_username ON user_actions (username, timestamp);
 
 -- channel_stats
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'channel_stats', id, 'max_users', max_users, 'not an integer'
 FROM channel_stats WHERE typeof(max_users) NOT IN ('integer', 'null')
 UNION ALL SELECT 'channel_stats', id, 'max_users_timestamp', max_users_timestamp, 'not an integer'
 FROM channel_stats WHERE typeof(max_users_timestamp) NOT IN ('integer', 'null')
-UNION ALL SELECT 'channel_stats', id, 'max_connected', max_connected, 'not an integer'
-FROM channel_stats WHERE typeof(max_connected) NOT IN ('integer', 'null')
+UNION ALL SELECT 'channel_stats', id, 'max_connected', max_connected, iif(max_connected IS NULL, 'there was none', 'not an integer')
+FROM channel_stats WHERE typeof(max_connected) <> 'integer'
 UNION ALL SELECT 'channel_stats', id, 'max_connected_timestamp', max_connected_timestamp, 'not an integer'
 FROM channel_stats WHERE typeof(max_connected_timestamp) NOT IN ('integer', 'null')
 UNION ALL SELECT 'channel_stats', id, 'last_updated', last_updated, 'not an integer'
@@ -104,7 +106,7 @@ DROP TABLE channel_stats;
 ALTER TABLE new_channel_stats RENAME TO channel_stats;
 
 -- user_count_history
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'user_count_history', id, 'timestamp', timestamp, 'not an integer'
 FROM user_count_history WHERE typeof(timestamp) NOT IN ('integer', 'null')
 UNION ALL SELECT 'user_count_history', id, 'chat_users', chat_users, 'not an integer'
@@ -130,7 +132,7 @@ ALTER TABLE new_user_count_history RENAME TO user_count_history;
 CREATE INDEX idx_user_count_timestamp ON user_count_history (timestamp);
 
 -- recent_chat
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'recent_chat', id, 'timestamp', timestamp, 'not an integer'
 FROM recent_chat WHERE typeof(timestamp) NOT IN ('integer', 'null');
 CREATE TABLE new_recent_chat (
@@ -152,19 +154,19 @@ ALTER TABLE new_recent_chat RENAME TO recent_chat;
 CREATE INDEX idx_recent_chat_timestamp ON recent_chat (timestamp, id);
 
 -- current_status
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'current_status', id, 'last_updated', last_updated, 'not an integer'
 FROM current_status WHERE typeof(last_updated) NOT IN ('integer', 'null')
 UNION ALL SELECT 'current_status', id, 'current_users', current_users, 'not an integer'
 FROM current_status WHERE typeof(current_users) NOT IN ('integer', 'null')
 UNION ALL SELECT 'current_status', id, 'connected_users', connected_users, 'not an integer'
 FROM current_status WHERE typeof(connected_users) NOT IN ('integer', 'null')
-UNION ALL SELECT 'current_status', id, 'current_chat_users', current_chat_users, 'not an integer'
-FROM current_status WHERE typeof(current_chat_users) NOT IN ('integer', 'null')
-UNION ALL SELECT 'current_status', id, 'current_connected_users', current_connected_users, 'not an integer'
-FROM current_status WHERE typeof(current_connected_users) NOT IN ('integer', 'null')
-UNION ALL SELECT 'current_status', id, 'playlist_items', playlist_items, 'not an integer'
-FROM current_status WHERE typeof(playlist_items) NOT IN ('integer', 'null')
+UNION ALL SELECT 'current_status', id, 'current_chat_users', current_chat_users, iif(current_chat_users IS NULL, 'there was none', 'not an integer')
+FROM current_status WHERE typeof(current_chat_users) <> 'integer'
+UNION ALL SELECT 'current_status', id, 'current_connected_users', current_connected_users, iif(current_connected_users IS NULL, 'there was none', 'not an integer')
+FROM current_status WHERE typeof(current_connected_users) <> 'integer'
+UNION ALL SELECT 'current_status', id, 'playlist_items', playlist_items, iif(playlist_items IS NULL, 'there was none', 'not an integer')
+FROM current_status WHERE typeof(playlist_items) <> 'integer'
 UNION ALL SELECT 'current_status', id, 'current_media_duration', current_media_duration, 'not an integer'
 FROM current_status WHERE typeof(current_media_duration) NOT IN ('integer', 'null')
 UNION ALL SELECT 'current_status', id, 'bot_start_time', bot_start_time, 'not an integer'
@@ -219,7 +221,7 @@ DROP TABLE current_status;
 ALTER TABLE new_current_status RENAME TO current_status;
 
 -- outbound_messages
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
 SELECT 'outbound_messages', id, 'timestamp', timestamp, 'not an integer'
 FROM outbound_messages WHERE typeof(timestamp) NOT IN ('integer', 'null')
 UNION ALL SELECT 'outbound_messages', id, 'sent_timestamp', sent_timestamp, 'not an integer'
@@ -252,13 +254,22 @@ DROP TABLE outbound_messages;
 ALTER TABLE new_outbound_messages RENAME TO outbound_messages;
 CREATE INDEX idx_outbound_sent ON outbound_messages (sent, timestamp);
 
--- api_tokens
-INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
-SELECT 'api_tokens', id, 'created_at', created_at, 'not an integer'
+-- api_tokens: where several rows have one token, and an index that forbids it is missing, the token stays
+-- with one of them, an active one if there is one. The others open nothing.
+CREATE TEMP TABLE doubled AS
+SELECT id, 'recovered-' || id || '-double' AS token FROM (
+    SELECT id, row_number() OVER (PARTITION BY token ORDER BY is_active IS NOT 1, id) AS place FROM api_tokens
+) WHERE place > 1;
+UPDATE api_tokens SET token = (SELECT d.token FROM doubled AS d WHERE d.id = api_tokens.id)
+WHERE id IN (SELECT id FROM doubled);
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
+SELECT 'api_tokens', token, 'token', 'that of another row', 'another row has this token' FROM doubled;
+INSERT INTO kept (table_name, row_key, column_name, value, reason)
+SELECT 'api_tokens', token, 'created_at', created_at, 'not an integer'
 FROM api_tokens WHERE typeof(created_at) NOT IN ('integer', 'null')
-UNION ALL SELECT 'api_tokens', id, 'last_used', last_used, 'not an integer'
+UNION ALL SELECT 'api_tokens', token, 'last_used', last_used, 'not an integer'
 FROM api_tokens WHERE typeof(last_used) NOT IN ('integer', 'null')
-UNION ALL SELECT 'api_tokens', id, 'is_active', is_active, 'not a flag'
+UNION ALL SELECT 'api_tokens', token, 'is_active', is_active, 'not a flag'
 FROM api_tokens WHERE is_active NOT IN (0, 1);
 CREATE TABLE new_api_tokens (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -281,7 +292,18 @@ INSERT INTO new_api_tokens (
     coalesce(CAST(created_at AS INTEGER), 0),
     CASE WHEN typeof(last_used) IN ('integer', 'real') THEN CAST(last_used AS INTEGER) END,
     CASE WHEN typeof(is_active) IN ('integer', 'real') THEN is_active <> 0 ELSE 0 END
+    AND id NOT IN (SELECT id FROM doubled)
 FROM api_tokens;
 DROP TABLE api_tokens;
 ALTER TABLE new_api_tokens RENAME TO api_tokens;
 CREATE INDEX idx_api_tokens_active ON api_tokens (is_active, created_at);
+
+INSERT INTO bot_recovered_values (table_name, row_key, column_name, value, reason)
+SELECT table_name, row_key, column_name, CASE
+    WHEN typeof(value) <> 'real' THEN value
+    WHEN value = 9e999 THEN '9e999'
+    WHEN value = -9e999 THEN '-9e999'
+    ELSE printf('%!.17g', value) END, reason
+FROM kept ORDER BY rowid;
+DROP TABLE kept;
+DROP TABLE doubled;
