@@ -1,6 +1,9 @@
 //! All migrations of a set in one dialect.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{AlembicRevision, CatalogError, Dialect, FindError, Migration, Shape, Version};
 
@@ -17,7 +20,8 @@ pub struct Catalog {
 impl Catalog {
     /// A catalog of `migrations`, in any order.
     ///
-    /// Fails when two of them have one version.
+    /// Fails when two of them have one version, also one that is only written differently, or when a
+    /// name has a control character in it.
     pub fn new(
         set: impl Into<Cow<'static, str>>,
         dialect: Dialect,
@@ -32,6 +36,22 @@ impl Catalog {
                 first: first.name.clone().into_owned(),
                 second: second.name.clone().into_owned(),
             });
+        }
+        let mut plain = BTreeMap::new();
+        for migration in &migrations {
+            if migration.name.contains(is_unfit) {
+                return Err(CatalogError::Letters {
+                    version: migration.version.clone(),
+                    name: migration.name.clone().into_owned(),
+                });
+            }
+            let version = &migration.version;
+            if let Some(first) = plain.insert(version.plain(), version) {
+                return Err(CatalogError::SameVersion {
+                    first: first.clone(),
+                    second: version.clone(),
+                });
+            }
         }
         Ok(Self {
             set: set.into(),
@@ -154,4 +174,10 @@ impl Catalog {
     pub fn versions(&self) -> BTreeSet<&Version> {
         self.migrations.iter().map(|migration| &migration.version).collect()
     }
+}
+
+/// What ends a line, moves the cursor or turns the direction of writing.
+fn is_unfit(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

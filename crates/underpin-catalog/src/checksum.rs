@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 /// SHA-256 of a script's normalised text, shown as 64 lower-case hexadecimal digits. Where code
 /// runs after the script, the code's identity counts as well.
 ///
-/// A byte order mark, the kind of line endings and blanks at the end of the file do not count:
-/// version control and editors change them without anybody changing the script.
+/// The kind of line endings and blanks at the end of the file do not count: version control and
+/// editors change them without anybody changing the script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Checksum(pub [u8; 32]);
 
@@ -32,13 +32,42 @@ impl Checksum {
 
 /// The hash of a script's lines, each with its end.
 fn normalised(script: &str) -> Sha256 {
-    let text = script.strip_prefix('\u{feff}').unwrap_or(script).trim_end();
     let mut hash = Sha256::new();
+    add_lines(&mut hash, script.trim_end());
+    hash
+}
+
+fn add_lines(hash: &mut Sha256, text: &str) {
     for line in text.split('\n') {
         hash.update(line.strip_suffix('\r').unwrap_or(line));
         hash.update(b"\n");
     }
-    hash
+}
+
+/// The checksum of statements, one after the other: what stands between them does not count.
+#[derive(Debug, Clone, Default)]
+pub struct StatementsChecksum(Sha256);
+
+impl StatementsChecksum {
+    /// The checksum of these statements.
+    pub fn of<'s>(statements: impl IntoIterator<Item = &'s str>) -> Self {
+        let mut all = Self::default();
+        statements.into_iter().for_each(|statement| all.push(statement));
+        all
+    }
+
+    /// Adds the next statement.
+    pub fn push(&mut self, statement: &str) {
+        add_lines(&mut self.0, statement);
+        // No statement has it, so none is mistaken for two.
+        self.0.update(b"\0");
+    }
+
+    /// The checksum of what was added so far.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        Checksum(self.0.clone().finalize().into())
+    }
 }
 
 impl fmt::Display for Checksum {
@@ -85,15 +114,21 @@ mod tests {
     fn the_way_a_file_was_saved_does_not_count() {
         let plain = Checksum::of("SELECT 1;\nSELECT 2;\n");
 
-        for saved in [
-            "\u{feff}SELECT 1;\nSELECT 2;\n",
-            "SELECT 1;\r\nSELECT 2;\r\n",
-            "SELECT 1;\nSELECT 2;\n\n ",
-        ] {
+        for saved in ["SELECT 1;\r\nSELECT 2;\r\n", "SELECT 1;\nSELECT 2;\n\n "] {
             assert_eq!(Checksum::of(saved), plain, "{saved:?}");
         }
         assert_ne!(Checksum::of("SELECT 1;\n\nSELECT 2;\n"), plain);
         assert_ne!(Checksum::of(" SELECT 1;\nSELECT 2;\n"), plain);
+    }
+
+    #[test]
+    fn statements_count_one_by_one() {
+        let of = |texts: &[&str]| StatementsChecksum::of(texts.iter().copied()).checksum();
+
+        assert_eq!(of(&["SELECT\r\n1", "SELECT 2"]), of(&["SELECT\n1", "SELECT 2"]));
+        for other in [&["SELECT 1"][..], &["SELECT 2", "SELECT 1"], &["SELECT 1\nSELECT 2"], &[]] {
+            assert_ne!(of(other), of(&["SELECT 1", "SELECT 2"]), "{other:?}");
+        }
     }
 
     #[test]

@@ -11,21 +11,50 @@ pub enum CatalogError {
     /// A file or folder could not be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// A file whose text is not UTF-8.
+    #[error("`{}` is not UTF-8 (line {line}): it seems to be {encoding}: save it as UTF-8", path.display())]
+    Encoding { path: PathBuf, line: usize, encoding: &'static str },
     /// There is no such folder.
     #[error("no folder `{}`: give the folder that holds the migrations", path.display())]
     NoFolder { path: PathBuf },
+    /// A folder in which no migration is.
+    #[error(
+        "no migration in `{}`: expected folders `<version>_<name>` with an `up.sql`: give the folder \
+         that holds them, or begin with `underpin revision -m TEXT`",
+        path.display()
+    )]
+    Nothing { path: PathBuf },
+    /// A folder that another program reads.
+    #[error(
+        "`{}` holds migrations of {tool} (`{found}`), which have another layout: {next}", path.display()
+    )]
+    Layout { path: PathBuf, tool: &'static str, found: String, next: &'static str },
+    /// Migrations are one folder further up or down.
+    #[error("`{}` holds no migration, but `{}` does: give that folder", path.display(), right.display())]
+    Level { path: PathBuf, right: PathBuf },
     /// A folder whose name does not begin with a version.
     #[error(
         "expected a folder `<version>_<name>`, found `{}`: rename or remove it",
-        path.display()
+        path.display().to_string().escape_debug()
     )]
     Name { path: PathBuf },
+    /// A name that would break a line of output, or hide something in it.
+    #[error(
+        "the name of migration `{version}` has a control character in it, `{}`: rename its folder",
+        name.escape_debug()
+    )]
+    Letters { version: Version, name: String },
     /// A migration without its script.
     #[error("no `up.sql` in `{}`: write one, or remove the folder", path.display())]
     NoScript { path: PathBuf },
     /// Two folders with one version: Diesel would silently drop one of them.
     #[error("`{first}` and `{second}` both have version `{version}`: rename one of them")]
     Duplicate { version: Version, first: String, second: String },
+    /// Two versions that differ in how they are written alone.
+    #[error(
+        "versions `{first}` and `{second}` differ in how they are written alone: rename one of them"
+    )]
+    SameVersion { first: Version, second: Version },
     /// A settings file that cannot be understood.
     #[error("cannot use `{}`: {message}", path.display())]
     Settings { path: PathBuf, message: String },

@@ -14,7 +14,7 @@ use std::{
 
 use crate::{
     AlembicRevision, Catalog, CatalogError, Checksum, Dialect, Down, Metadata, Migration, Shape,
-    metadata, shape,
+    layout, metadata, shape,
 };
 
 impl Catalog {
@@ -28,9 +28,12 @@ impl Catalog {
             return Err(CatalogError::NoFolder { path: dir.to_owned() });
         }
         let Some(scripts) = dialect_folder(dir, dialect)? else {
-            return Self::new(set, dialect, read_migrations(dir, &folders(dir)?)?);
+            let names = folders(dir)?;
+            layout::check(dir, &names)?;
+            return Self::new(set, dialect, read_migrations(dir, &names)?);
         };
         let names = folders(&scripts)?;
+        layout::check(&scripts, &names)?;
         check_strays(dir)?;
         check_twins(dir, dialect, &names)?;
         let adopt = dir.join("adopt");
@@ -130,8 +133,10 @@ fn read_shapes(adopt: &Path, dialect: Dialect) -> Result<Vec<Shape>, CatalogErro
     let read = |name: &String| {
         let dir = dir.join(name);
         let path = dir.join("shape.toml");
-        let settings = fs::read_to_string(&path)
-            .map_err(|source| CatalogError::Read { path: path.clone(), source })?;
+        let settings = read_optional(&path)?.ok_or_else(|| CatalogError::Read {
+            path: path.clone(),
+            source: io::ErrorKind::NotFound.into(),
+        })?;
         let schema = read_optional(&dir.join("schema.sql"))?;
         let up = read_optional(&dir.join("up.sql"))?;
         Shape::parse(name, &settings, schema, up)
@@ -151,10 +156,28 @@ fn read_alembic(adopt: &Path) -> Result<Vec<AlembicRevision>, CatalogError> {
 }
 
 /// The text of a file, `None` when there is none.
-fn read_optional(path: &Path) -> Result<Option<String>, CatalogError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CatalogError::Read { path: path.to_owned(), source }),
+///
+/// The mark that some editors put before a text is no part of it.
+pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, CatalogError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(CatalogError::Read { path: path.to_owned(), source }),
+    };
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let encoding = match error.as_bytes() {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
+            _ => "another encoding, such as Latin-1",
+        };
+        CatalogError::Encoding { path: path.to_owned(), line, encoding }
+    })?;
+    if text.starts_with(MARK) {
+        text.drain(..MARK.len_utf8());
     }
+    Ok(Some(text))
 }
+
+/// The byte order mark of UTF-8.
+const MARK: char = '\u{feff}';

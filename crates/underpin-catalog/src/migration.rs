@@ -1,8 +1,8 @@
 //! One migration in one dialect.
 
-use std::{borrow::Cow, fs, path::PathBuf};
+use std::{borrow::Cow, path::PathBuf};
 
-use crate::{CatalogError, Checksum, Metadata, Version};
+use crate::{CatalogError, Checksum, Metadata, Version, folder::read_optional};
 
 /// One migration in one dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +38,7 @@ impl Migration {
         match &self.down {
             Down::Text(text) => Ok(Some(Cow::Borrowed(text))),
             Down::None => Ok(None),
-            Down::File(path) => match fs::read_to_string(path) {
-                Ok(text) => Ok(Some(Cow::Owned(text))),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(source) => Err(CatalogError::Read { path: path.clone(), source }),
-            },
+            Down::File(path) => Ok(read_optional(path)?.map(Cow::Owned)),
         }
     }
 }

@@ -5,11 +5,26 @@
 
 use crate::Dialect;
 
+mod copy;
+mod history;
+mod index;
+mod invisible;
 mod kind;
+mod pragma;
+mod session;
+mod table;
 mod token;
+mod words;
 
-pub use kind::Kind;
+pub use history::changed_table;
+pub use index::{Concurrently, CreateIndex, at_once, concurrently, created_index};
+pub use invisible::{Invisible, invisible};
+pub use kind::{Control, Kind, control};
+pub use pragma::{Pragma, of as pragma};
+pub use session::{Lasting, lasting};
+pub use table::dropped_tables;
 use token::{Token, Tokens, What};
+pub use words::ObjectName;
 
 /// One statement of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +60,14 @@ pub fn split(script: &str, dialect: Dialect) -> Result<Vec<Statement<'_>>, Split
         match token.what {
             What::Blank => {}
             What::Semicolon if current.body.is_outside() => {
+                statements.extend(current.finish(script, dialect, &mut lines));
+                // What follows are rows, in which quotes and semicolons mean nothing.
+                if statements.last().is_some_and(|one| one.kind == Kind::CopyIn) {
+                    return Ok(statements);
+                }
+            }
+            What::Meta if current.start.is_none() => {
+                current.push(&token, script, dialect);
                 statements.extend(current.finish(script, dialect, &mut lines));
             }
             _ => current.push(&token, script, dialect),
@@ -91,18 +114,21 @@ pub fn normalise(sql: &str, dialect: Dialect) -> String {
 struct Current {
     start: Option<usize>,
     end: usize,
-    /// The first words, in upper case; enough to tell the kind.
+    /// The first words, in upper case; enough to tell where a body may begin.
     words: Vec<String>,
+    /// A command of `psql` is in it.
+    meta: bool,
     body: Body,
 }
 
-/// How many words tell the kind of a statement.
-const TELLING_WORDS: usize = 12;
+/// How many words tell whether a statement may have a body.
+const TELLING_WORDS: usize = 3;
 
 impl Current {
     fn push(&mut self, token: &Token, script: &str, dialect: Dialect) {
         self.start.get_or_insert(token.start);
         self.end = token.end;
+        self.meta |= token.what == What::Meta;
         let word =
             (token.what == What::Word).then(|| script[token.start..token.end].to_uppercase());
         self.body.push(token, word.as_deref(), &self.words, dialect);
@@ -117,10 +143,12 @@ impl Current {
         dialect: Dialect,
         lines: &mut Lines<'_>,
     ) -> Option<Statement<'a>> {
-        let Self { start, end, words, .. } = std::mem::take(self);
+        let Self { start, end, words, meta, .. } = std::mem::take(self);
         let offset = start?;
         let text = &script[offset..end];
-        let kind = kind::of(&words, text, dialect);
+        let begins = text.starts_with(|c: char| c.is_alphabetic());
+        let first = words.first().filter(|_| begins).map_or("", String::as_str);
+        let kind = if meta { Kind::MetaCommand } else { kind::of(first, text, dialect) };
         Some(Statement { text, offset, line: lines.at(offset), kind })
     }
 }

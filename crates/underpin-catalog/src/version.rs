@@ -19,6 +19,32 @@ impl Version {
         Self(Cow::Borrowed(text))
     }
 
+    /// Whether both are the same but for how they are written: zeros in front of a number, and the
+    /// case of letters.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.plain() == other.plain()
+    }
+
+    /// The version without what only writing adds.
+    pub(crate) fn plain(&self) -> String {
+        let parts = self.0.split('.').map(|part| match part.trim_start_matches('0') {
+            "" if !part.is_empty() => "0",
+            rest => rest,
+        });
+        parts.collect::<Vec<_>>().join(".").to_ascii_lowercase()
+    }
+
+    /// Whether it sorts before `other` as a number and after it as text.
+    #[must_use]
+    pub fn is_misplaced_before(&self, other: &Self) -> bool {
+        let number = |version: &Self| version.0.parse::<u128>().ok();
+        match (number(self), number(other)) {
+            (Some(one), Some(two)) => (one < two) != (self < other),
+            _ => false,
+        }
+    }
+
     /// The version as it stands in the history tables.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -60,6 +86,27 @@ mod tests {
         let version: Version = "2026-11-21-093000".parse().unwrap();
 
         assert_eq!(version, Version::from_static("20261121093000"));
+    }
+
+    #[test]
+    fn versions_that_differ_in_writing_are_alike() {
+        let version = |text: &str| text.parse::<Version>().unwrap();
+        for (one, two, alike) in [
+            ("1", "01", true),
+            ("2026-01-01-000000", "20260101000000", true),
+            ("0001", "1", true),
+            ("0", "000", true),
+            ("1.2", "01.002", true),
+            ("1a", "1A", true),
+            ("1", "10", false),
+            ("1.2", "12", false),
+            ("1.0", "1", false),
+            ("a1", "a01", false),
+        ] {
+            assert_eq!(version(one).is_like(&version(two)), alike, "{one} {two}");
+        }
+        assert!(version("10").is_misplaced_before(&version("9")));
+        assert!(!version("09").is_misplaced_before(&version("10")));
     }
 
     #[test]

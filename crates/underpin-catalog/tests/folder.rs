@@ -195,6 +195,20 @@ fn of_hundreds_of_folders_the_first_that_is_wrong_is_named() {
     &[("2026-01-01_a/up.sql", ""), ("20260101_b/up.sql", "")],
     "`a` and `b` both have version `20260101`: rename one of them"
 )]
+#[case::zeros_make_no_version(
+    &[("1_a/up.sql", ""), ("001_b/up.sql", "")],
+    "versions `001` and `1` differ in how they are written alone: rename one of them"
+)]
+#[case::letters_make_no_version(
+    &[("1A_a/up.sql", ""), ("1a_b/up.sql", "")],
+    "versions `1A` and `1a` differ in how they are written alone: rename one of them"
+)]
+#[case::a_name_of_two_lines(
+    &[("1_a\nDROP TABLE b; --/up.sql", "")],
+    "the name of migration `1` has a control character in it, `a\\nDROP TABLE b; --`: rename its folder"
+)]
+#[case::a_name_that_moves_the_cursor(&[("1_a\u{1b}[2J/up.sql", "")], "has a control character in it, `a\\u{1b}[2J`")]
+#[case::a_name_that_turns_writing(&[("1_a\u{202e}b/up.sql", "")], "has a control character in it")]
 #[case::no_version(&[("create/up.sql", "")], "expected a folder `<version>_<name>`, found `DIR/create`")]
 #[case::an_empty_version(&[("_a/up.sql", "")], "expected a folder `<version>_<name>`, found `DIR/_a`")]
 #[case::a_version_too_long_for_diesel(
@@ -315,7 +329,7 @@ fn a_script_that_is_not_text_is_named() {
 proptest! {
     /// However the folders lie on the disk, the catalog ascends, and has each once.
     #[test]
-    fn a_catalog_ascends(numbers in proptest::collection::btree_set(1_u32..100_000, 0..20), salt in any::<u64>()) {
+    fn a_catalog_ascends(numbers in proptest::collection::btree_set(1_u32..100_000, 1..20), salt in any::<u64>()) {
         let mut shuffled: Vec<_> = numbers.iter().copied().collect();
         shuffled.sort_by_key(|number| u64::from(*number).wrapping_mul(salt | 1));
         let dir = tempfile::tempdir().unwrap();
@@ -350,4 +364,89 @@ proptest! {
             prop_assert_eq!(by_name.version.as_str(), number.to_string());
         }
     }
+}
+
+#[rstest]
+#[case::nothing(&[], "no migration in `DIR`: expected folders `<version>_<name>` with an `up.sql`")]
+#[case::other_files(&[("README.md", "")], "no migration in `DIR`")]
+#[case::no_migration_of_the_dialect(&[("sqlite/README.md", "")], "no migration in `DIR/sqlite`")]
+#[case::one_too_high(&[("db/1_a/up.sql", "")], "`DIR` holds no migration, but `DIR/db` does")]
+#[case::one_too_low(&[("up.sql", ""), ("down.sql", "")], "`DIR` holds no migration, but ")]
+#[case::sqlx(&[("1_a.up.sql", ""), ("1_a.down.sql", "")], "of sqlx or golang-migrate (`1_a.down.sql`)")]
+#[case::golang_migrate(&[("000001_a.up.sql", "")], "of sqlx or golang-migrate")]
+#[case::flat(&[("20260101_a.sql", "SELECT 1")], "of a program that reads flat files (`20260101_a.sql`)")]
+#[case::flyway(&[("V1__a.sql", "")], "of Flyway or refinery (`V1__a.sql`)")]
+#[case::flyways_repeatables(&[("R__views.sql", "")], "of Flyway or refinery")]
+#[case::refinery_in_rust(&[("V1__a.rs", "")], "of SeaORM or refinery (`V1__a.rs`)")]
+#[case::goose(&[("1_a.sql", "-- +goose Up\nSELECT 1")], "of goose (`1_a.sql`)")]
+#[case::dbmate(&[("1_a.sql", "-- migrate:up\nSELECT 1")], "of dbmate (`1_a.sql`)")]
+#[case::sql_migrate(&[("1_a.sql", "-- +migrate Up\nSELECT 1")], "of sql-migrate (`1_a.sql`)")]
+#[case::liquibase(&[("a.sql", "--liquibase formatted sql\nSELECT 1")], "of Liquibase (`a.sql`)")]
+#[case::liquibase_in_xml(&[("changelog-1.xml", "")], "of Liquibase (`changelog-1.xml`)")]
+#[case::alembic(&[("env.py", ""), ("versions/ae1027a6acf_a.py", "")], "of Alembic (`env.py`)")]
+#[case::alembics_versions(&[("versions/ae1027a6acf_a.py", "")], "of Alembic (`versions/ae1027a6acf_a.py`)")]
+#[case::within_alembics_versions(&[("ae1027a6acf_a.py", "")], "of Alembic or Django (`ae1027a6acf_a.py`)")]
+#[case::django(&[("__init__.py", ""), ("0001_initial.py", "")], "of Alembic or Django (`0001_initial.py`)")]
+#[case::rails(&[("20260101000000_create_a.rb", "")], "of Rails (`20260101000000_create_a.rb`)")]
+#[case::prisma(
+    &[("migration_lock.toml", ""), ("20260101000000_a/migration.sql", "")],
+    "of Prisma (`migration_lock.toml`)"
+)]
+#[case::prisma_without_its_lock(&[("20260101000000_a/migration.sql", "")], "of Prisma or Drizzle")]
+#[case::atlas(&[("atlas.sum", ""), ("20260101_a.sql", "")], "of Atlas (`atlas.sum`)")]
+#[case::knex(&[("20260101000000_a.js", "")], "of Knex")]
+#[case::typeorm(&[("1700000000000-a.ts", "")], "TypeORM")]
+#[case::drizzle(&[("meta/_journal.json", "")], "of Drizzle (`meta/_journal.json`)")]
+#[case::sqitch(&[("sqitch.plan", ""), ("deploy/a.sql", "")], "of Sqitch (`sqitch.plan`)")]
+#[case::laravel(&[("2026_01_01_000000_create_a.php", "")], "of Laravel")]
+#[case::ecto(&[("20260101000000_a.exs", "")], "of Ecto")]
+#[case::entity_framework(&[("20260101000000_A.cs", "")], "of Entity Framework")]
+fn a_folder_without_a_migration_is_refused(#[case] files: &[(&str, &str)], #[case] message: &str) {
+    let dir = folder(files);
+
+    let error = read(dir.path()).unwrap_err().to_string();
+
+    let error = error.replace(&*dir.path().to_string_lossy(), "DIR");
+    assert!(error.contains(message), "{error}");
+}
+
+#[rstest]
+#[case::utf16(b"\xff\xfeS\0E\0", 1, "UTF-16")]
+#[case::utf16_the_other_way(b"\xfe\xff\0S", 1, "UTF-16")]
+#[case::latin_1(b"SELECT 1;\nSELECT 'caf\xe9';", 2, "Latin-1")]
+#[case::a_broken_letter(b"SELECT 1;\n\nSELECT '\xc3", 3, "another encoding")]
+fn a_file_that_is_not_utf_8_is_named_with_its_line(
+    #[case] text: &[u8],
+    #[case] line: usize,
+    #[case] encoding: &str,
+    #[values("up.sql", "down.sql", "metadata.toml")] file: &str,
+) {
+    let dir = folder(&[("1_a/up.sql", "SELECT 1")]);
+    fs::write(dir.path().join("1_a").join(file), text).unwrap();
+
+    let error = match (read(dir.path()), file) {
+        (Ok(catalog), "down.sql") => catalog.migrations()[0].down().unwrap_err(),
+        (catalog, _) => catalog.unwrap_err(),
+    };
+
+    let error = error.to_string();
+    let named = format!("1_a/{file}` is not UTF-8 (line {line})");
+    assert!(error.contains(&named) && error.contains(encoding), "{error}");
+}
+
+#[test]
+fn the_mark_of_an_editor_is_no_part_of_any_file() {
+    let dir = folder(&[
+        ("1_a/up.sql", "\u{feff}SELECT 1"),
+        ("1_a/down.sql", "\u{feff}SELECT -1"),
+        ("1_a/metadata.toml", "\u{feff}run_in_transaction = false"),
+        ("2_b/up.sql", "SELECT 1"),
+    ]);
+
+    let catalog = read(dir.path()).unwrap();
+
+    let [marked, plain] = catalog.migrations() else { panic!("{catalog:?}") };
+    assert_eq!((&*marked.up, marked.checksum), (&*plain.up, plain.checksum));
+    assert_eq!(marked.down().unwrap().as_deref(), Some("SELECT -1"));
+    assert!(!marked.metadata.run_in_transaction);
 }

@@ -4,10 +4,7 @@
 
 use proptest::prelude::*;
 use rstest::rstest;
-use underpin_catalog::{
-    Dialect,
-    statement::{Kind, split},
-};
+use underpin_catalog::{Dialect, statement::split};
 use underpin_testkit::TestDb;
 
 fn texts(script: &str, dialect: Dialect) -> Vec<&str> {
@@ -108,6 +105,9 @@ fn sqlite_has_its_own_rules(#[case] script: &str, #[case] count: usize) {
 #[case::a_name_atomic("CREATE TABLE a (atomic INTEGER); COMMIT; SELECT 2", 3)]
 #[case::a_lone_return_ends_a_comment("SELECT 1 -- a\r; COMMIT; -- b\nSELECT 2", 3)]
 #[case::a_string_that_goes_on("SELECT E'a'\n'it\\'s; x'; SELECT 2", 2)]
+#[case::rows_of_a_copy("COPY t FROM stdin;\n1\tit's; me\n\\.\n\nSELECT 1;", 1)]
+#[case::a_command_of_psql("\\restrict it's\nSELECT 1; SELECT 2", 3)]
+#[case::a_name_of_numbers("SELECT U&\"a\\003b;\" ; SELECT U&';' UESCAPE '!'", 2)]
 #[case::an_array("SELECT ARRAY[1,2]; SELECT a[1] FROM b", 2)]
 fn postgres_has_its_own_rules(#[case] script: &str, #[case] count: usize) {
     let found = texts(script, Dialect::Postgres);
@@ -151,34 +151,6 @@ fn a_statement_knows_where_it_begins() {
 )]
 fn what_does_not_end_is_named(#[case] script: &str, #[case] dialect: Dialect, #[case] text: &str) {
     assert_eq!(split(script, dialect).unwrap_err().to_string(), text);
-}
-
-#[rstest]
-#[case("begin immediate", Dialect::Sqlite, Kind::TransactionControl)]
-#[case("COMMIT", Dialect::Postgres, Kind::TransactionControl)]
-#[case("END", Dialect::Sqlite, Kind::TransactionControl)]
-#[case("savepoint a", Dialect::Postgres, Kind::TransactionControl)]
-#[case("START TRANSACTION", Dialect::Postgres, Kind::TransactionControl)]
-#[case("PREPARE q AS SELECT 1", Dialect::Postgres, Kind::Other)]
-#[case("PRAGMA foreign_keys = OFF", Dialect::Sqlite, Kind::ForeignKeysPragma)]
-#[case("PRAGMA main.foreign_keys(0)", Dialect::Sqlite, Kind::ForeignKeysPragma)]
-#[case("PRAGMA \"foreign_keys\" = 0", Dialect::Sqlite, Kind::ForeignKeysPragma)]
-#[case("PRAGMA table_info(foreign_keys)", Dialect::Sqlite, Kind::Other)]
-#[case("PRAGMA foreign_keys", Dialect::Sqlite, Kind::Other)]
-#[case("PRAGMA foreign_key_check", Dialect::Sqlite, Kind::Other)]
-#[case("VACUUM", Dialect::Sqlite, Kind::NotInTransaction)]
-#[case("PRAGMA journal_mode = WAL", Dialect::Sqlite, Kind::NotInTransaction)]
-#[case("CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", Dialect::Postgres, Kind::NotInTransaction)]
-#[case("CREATE INDEX concurrently_built ON t (a)", Dialect::Postgres, Kind::Other)]
-#[case("REINDEX TABLE CONCURRENTLY t", Dialect::Postgres, Kind::NotInTransaction)]
-#[case("ALTER TABLE p DETACH PARTITION c CONCURRENTLY", Dialect::Postgres, Kind::NotInTransaction)]
-#[case("CREATE DATABASE x", Dialect::Postgres, Kind::NotInTransaction)]
-#[case("ALTER TYPE mood ADD VALUE 'glad'", Dialect::Postgres, Kind::AddEnumValue)]
-#[case("ALTER TYPE mood RENAME VALUE 'a' TO 'b'", Dialect::Postgres, Kind::Other)]
-#[case("COPY t FROM STDIN", Dialect::Postgres, Kind::MetaCommand)]
-#[case("\\d t", Dialect::Postgres, Kind::MetaCommand)]
-fn the_kind_is_told(#[case] text: &str, #[case] dialect: Dialect, #[case] kind: Kind) {
-    assert_eq!(split(text, dialect).unwrap()[0].kind, kind);
 }
 
 const SQLITE: &str = include_str!("data/sqlite.sql");

@@ -1,5 +1,9 @@
-//! What a runner must know about a statement, told by its first words.
+//! What a runner must know about a statement, told by its words.
 
+use super::{
+    copy, pragma,
+    words::{Word, Words},
+};
 use crate::Dialect;
 
 /// What a runner must know about a statement.
@@ -9,72 +13,167 @@ pub enum Kind {
     TransactionControl,
     /// SQLite: sets `PRAGMA foreign_keys`, which does nothing inside a transaction.
     ForeignKeysPragma,
-    /// The database refuses it inside a transaction.
+    /// The database refuses it inside a transaction, or ignores it there.
     NotInTransaction,
     /// PostgreSQL: adds a value to an enum, which cannot be used before it is committed.
     AddEnumValue,
-    /// PostgreSQL: a command of `psql`, or `COPY … FROM STDIN` with its data.
+    /// A command of `psql` or `sqlite3`.
     MetaCommand,
+    /// PostgreSQL: `COPY … FROM STDIN`, which takes rows from the client.
+    CopyIn,
+    /// PostgreSQL: `COPY … TO STDOUT`, which sends rows to the client.
+    CopyOut,
     /// Anything else.
     Other,
 }
 
-/// The kind of a statement with these first words, in upper case.
-pub(super) fn of(words: &[String], text: &str, dialect: Dialect) -> Kind {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let first = words.first().copied().unwrap_or_default();
-    let second = words.get(1).copied().unwrap_or_default();
-    if is_transaction_control(first, second) {
+/// What a statement does to a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Begins one.
+    Begin,
+    /// Ends it, and what it did stays.
+    Commit,
+    /// Ends it, and what it did is undone.
+    RollBack,
+    /// Makes or forgets a savepoint.
+    Savepoint,
+    /// Undoes what was done since a savepoint.
+    RollBackTo,
+}
+
+/// The kind of `text`, whose first word, in upper case, is `first`.
+pub(super) fn of(first: &str, text: &str, dialect: Dialect) -> Kind {
+    if control_of(first, text, dialect).is_some() {
         return Kind::TransactionControl;
     }
     match dialect {
+        Dialect::Sqlite if text.starts_with('.') => Kind::MetaCommand,
         Dialect::Sqlite => sqlite(first, text),
-        Dialect::Postgres => postgres(first, second, &words, text),
+        Dialect::Postgres => postgres(first, text),
     }
 }
 
-fn is_transaction_control(first: &str, second: &str) -> bool {
-    match first {
-        "BEGIN" | "COMMIT" | "END" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" | "ABORT" => true,
-        "START" | "PREPARE" => second == "TRANSACTION",
-        _ => false,
+/// What `text` does to a transaction. `None` for any other statement.
+#[must_use]
+pub fn control(text: &str, dialect: Dialect) -> Option<Control> {
+    let words = Words::of(short(text), dialect);
+    let Some(Word::Bare(first)) = words.peek() else { return None };
+    control_of(&first.to_ascii_uppercase(), text, dialect)
+}
+
+fn control_of(first: &str, text: &str, dialect: Dialect) -> Option<Control> {
+    const FIRST: [&str; 9] =
+        ["BEGIN", "START", "COMMIT", "END", "PREPARE", "ABORT", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+    if !FIRST.contains(&first) {
+        return None;
     }
+    let mut words = Words::of(short(text), dialect);
+    words.next();
+    Some(match first {
+        "BEGIN" => Control::Begin,
+        "START" if words.take(&["TRANSACTION"]) => Control::Begin,
+        "COMMIT" | "END" => Control::Commit,
+        "PREPARE" if words.take(&["TRANSACTION"]) => Control::Commit,
+        "ABORT" => Control::RollBack,
+        "ROLLBACK" => {
+            words.take_any(&["WORK", "TRANSACTION"]);
+            if words.take(&["TO"]) { Control::RollBackTo } else { Control::RollBack }
+        }
+        "SAVEPOINT" | "RELEASE" => Control::Savepoint,
+        _ => return None,
+    })
+}
+
+/// As much of a statement as tells its kind by its first words.
+pub(super) fn short(text: &str) -> &str {
+    const ENOUGH: usize = 1000;
+    &text[..text.floor_char_boundary(ENOUGH)]
 }
 
 fn sqlite(first: &str, text: &str) -> Kind {
-    match (first, pragma_that_is_set(text).as_str()) {
-        ("PRAGMA", "FOREIGN_KEYS") => Kind::ForeignKeysPragma,
-        ("PRAGMA", "JOURNAL_MODE" | "SYNCHRONOUS") | ("VACUUM" | "ATTACH" | "DETACH", _) => {
-            Kind::NotInTransaction
-        }
+    match first {
+        "VACUUM" | "ATTACH" | "DETACH" => Kind::NotInTransaction,
+        "PRAGMA" => pragma::of(text).map_or(Kind::Other, |pragma| pragma.kind()),
         _ => Kind::Other,
     }
 }
 
-/// The name in `PRAGMA [schema.]name = value` or `PRAGMA [schema.]name(value)`, in upper case and
-/// without quotes. Empty for any other statement.
-fn pragma_that_is_set(text: &str) -> String {
-    let Some((name, _)) = text.split_once(['=', '(']) else { return String::new() };
-    let name = name.get("PRAGMA".len()..).unwrap_or_default();
-    let name = name.rsplit('.').next().unwrap_or_default();
-    name.trim().trim_matches(['"', '`', '\'', '[', ']']).to_uppercase()
+fn postgres(first: &str, text: &str) -> Kind {
+    let words = || {
+        let mut words = Words::of(text, Dialect::Postgres);
+        words.next();
+        words
+    };
+    let alone = match first {
+        "VACUUM" => true,
+        "CREATE" | "DROP" | "ALTER" => return defines(first, words()),
+        "REINDEX" => reindex_is_alone(words()),
+        "CLUSTER" => {
+            let mut words = words();
+            words.take(&["VERBOSE"]);
+            words.parentheses();
+            words.rest().is_empty()
+        }
+        "DISCARD" => words().take(&["ALL"]),
+        "COPY" => return copy::kind(words()),
+        _ => false,
+    };
+    if alone { Kind::NotInTransaction } else { Kind::Other }
 }
 
-fn postgres(first: &str, second: &str, words: &[&str], text: &str) -> Kind {
-    let concurrently = words.contains(&"CONCURRENTLY");
-    match (first, second) {
-        ("CREATE" | "DROP", "DATABASE" | "TABLESPACE") | ("ALTER", "SYSTEM") | ("VACUUM", _) => {
-            Kind::NotInTransaction
+/// `CREATE`, `DROP` and `ALTER`.
+fn defines(first: &str, mut words: Words<'_>) -> Kind {
+    let alone = match first {
+        "ALTER" if words.take(&["TYPE"]) => {
+            words.object();
+            return if words.take(&["ADD", "VALUE"]) { Kind::AddEnumValue } else { Kind::Other };
         }
-        ("CREATE" | "DROP", "INDEX" | "UNIQUE") | ("REINDEX", _) if concurrently => {
-            Kind::NotInTransaction
+        "ALTER" if words.take(&["SYSTEM"]) => true,
+        "ALTER" if words.take(&["DATABASE"]) => {
+            words.object();
+            words.take(&["SET", "TABLESPACE"])
         }
-        ("ALTER", "TABLE") if concurrently && words.contains(&"DETACH") => Kind::NotInTransaction,
-        ("ALTER", "TYPE") if words.windows(2).any(|pair| pair == ["ADD", "VALUE"]) => {
-            Kind::AddEnumValue
+        "ALTER" if words.take(&["TABLE"]) => {
+            let mut rest = words.rest().iter();
+            rest.any(|word| word.is("DETACH"))
+                && rest.next_back().is_some_and(|word| word.is("CONCURRENTLY"))
         }
-        ("COPY", _) if words.contains(&"STDIN") => Kind::MetaCommand,
-        _ if text.starts_with('\\') => Kind::MetaCommand,
-        _ => Kind::Other,
-    }
+        "ALTER" => false,
+        _ if words.take_any(&["DATABASE", "TABLESPACE"]) => true,
+        "CREATE" if words.take(&["SUBSCRIPTION"]) => makes_slot(words),
+        _ => {
+            words.take(&["UNIQUE"]);
+            words.take(&["INDEX", "CONCURRENTLY"])
+        }
+    };
+    if alone { Kind::NotInTransaction } else { Kind::Other }
+}
+
+/// A subscription makes its slot at the publisher, unless an option says that it does not.
+fn makes_slot(words: Words<'_>) -> bool {
+    let off = |option: &&str| {
+        words.rest().windows(3).any(|three| {
+            let value = match &three[2] {
+                Word::Bare(value) => (*value).to_owned(),
+                Word::Text(value) => value.clone(),
+                _ => String::new(),
+            };
+            three[0].is(option)
+                && ["false", "off", "0", "no"].contains(&value.to_ascii_lowercase().as_str())
+        })
+    };
+    !["CONNECT", "CREATE_SLOT"].iter().any(off)
+}
+
+fn reindex_is_alone(mut words: Words<'_>) -> bool {
+    let concurrently = words.parentheses().is_some_and(|options| {
+        let at = options.iter().position(|word| word.is("CONCURRENTLY"));
+        at.is_some_and(|at| {
+            options.get(at + 1).is_none_or(|word| !word.is_any(&["FALSE", "OFF", "0"]))
+        })
+    });
+    let all = words.take_any(&["SCHEMA", "DATABASE", "SYSTEM"]);
+    words.take_any(&["TABLE", "INDEX"]);
+    concurrently || all || words.take(&["CONCURRENTLY"])
 }

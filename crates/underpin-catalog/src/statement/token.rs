@@ -11,6 +11,8 @@ pub(super) enum What {
     Word,
     /// A string or a name in quotes of any kind.
     Quoted,
+    /// PostgreSQL: a command of `psql`, to the end of its line.
+    Meta,
     Semicolon,
     /// `(`
     Open,
@@ -69,6 +71,14 @@ impl<'a> Tokens<'a> {
             'e' | 'E' if postgres && rest[1..].starts_with('\'') => {
                 (1 + escaped(&rest[1..]).ok_or("a string")?, What::Quoted)
             }
+            'u' | 'U' if postgres && rest[1..].starts_with("&'") => {
+                (2 + quoted(&rest[2..], '\'', false).ok_or("a string")?, What::Quoted)
+            }
+            'u' | 'U' if postgres && rest[1..].starts_with("&\"") => {
+                (2 + quoted(&rest[2..], '"', false).ok_or("a quoted name")?, What::Quoted)
+            }
+            // Outside quotes SQL has no backslash.
+            '\\' if postgres => (rest.find(['\n', '\r']).unwrap_or(rest.len()), What::Meta),
             '$' if postgres => match dollar_tag(rest) {
                 Some(tag) => {
                     let body = rest[tag.len()..].find(tag).ok_or("a dollar-quoted string")?;
