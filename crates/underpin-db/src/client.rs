@@ -6,7 +6,10 @@
 
 use futures_util::StreamExt as _;
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
-use underpin_catalog::{Dialect, statement};
+use underpin_catalog::{
+    Dialect,
+    statement::{self, Kind},
+};
 
 use crate::{
     DbError,
@@ -155,16 +158,12 @@ struct Control {
 fn controls(statements: &str) -> Vec<Control> {
     let statements = statement::split(statements, Dialect::Postgres).unwrap_or_default();
     let control = |(number, one): (usize, &statement::Statement<'_>)| {
-        if one.kind != statement::Kind::TransactionControl {
-            return None;
-        }
-        let text = one.text.to_ascii_uppercase();
-        let words: Vec<_> = text.split_whitespace().take(3).collect();
-        match words.as_slice() {
-            ["BEGIN" | "START", ..] => Some(Control { number, begins: true }),
-            ["SAVEPOINT" | "RELEASE", ..] | ["ROLLBACK", "TO", ..] | ["ROLLBACK", _, "TO"] => None,
-            _ => Some(Control { number, begins: false }),
-        }
+        let begins = match statement::control(one.text, Dialect::Postgres)? {
+            statement::Control::Begin => true,
+            statement::Control::Commit | statement::Control::RollBack => false,
+            statement::Control::Savepoint | statement::Control::RollBackTo => return None,
+        };
+        Some(Control { number, begins })
     };
     statements.iter().enumerate().filter_map(control).collect()
 }
@@ -187,15 +186,46 @@ async fn simple_query<T>(
     let mut stream = std::pin::pin!(stream);
     let mut rows = Vec::new();
     let mut completed = 0;
+    let mut passed_over = None;
     while let Some(message) = stream.next().await {
         match message {
             Ok(SimpleQueryMessage::Row(row)) => rows.extend(read(completed, &row)),
             Ok(SimpleQueryMessage::CommandComplete(_)) => completed += 1,
             Ok(_) => {}
+            Err(error) if is_unexpected(&error) => {
+                // Each row of `COPY … TO STDOUT` is a message of its own.
+                if passed_over != Some(completed) && copies_in(statements, completed) {
+                    return Err(no_rows(completed));
+                }
+                passed_over = Some(completed);
+            }
             Err(error) => return Err(DbError { completed: Some(completed), ..error.into() }),
         }
     }
     Ok(rows)
+}
+
+/// Whether the server said what the driver does not know. That ends nothing: the server goes on with the
+/// statements that follow, so what it says next must be heard.
+fn is_unexpected(error: &tokio_postgres::Error) -> bool {
+    !error.is_closed() && std::error::Error::source(error).is_none()
+}
+
+/// Whether the statement of this number takes rows from the client.
+fn copies_in(statements: &str, number: usize) -> bool {
+    let split = statement::split(statements, Dialect::Postgres).unwrap_or_default();
+    split.get(number).is_some_and(|one| one.kind == Kind::CopyIn)
+}
+
+/// The server waits for rows and gets another message, so that it ends the connection and with it the
+/// transaction.
+fn no_rows(completed: usize) -> DbError {
+    DbError {
+        message: "`COPY … FROM STDIN` waits for rows, and a migration has none to send".to_owned(),
+        sqlstate: Some("08P01".to_owned()),
+        completed: Some(completed),
+        ..DbError::default()
+    }
 }
 
 #[cfg(test)]

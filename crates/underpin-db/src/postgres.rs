@@ -16,7 +16,7 @@ use std::{
 
 use tokio_postgres::{
     Client, Config, NoTls,
-    config::{Host, SslMode},
+    config::{ChannelBinding, Host, SslMode},
 };
 
 use crate::{ConnectError, ConnectOptions, DbError, PgClient, error::with_causes, url};
@@ -185,6 +185,17 @@ impl Server {
         // The driver has no kinds for these.
         if reason.contains("password missing") {
             return ConnectError::NoPassword { target };
+        }
+        if self.config.get_channel_binding() == ChannelBinding::Require
+            && reason.contains("channel binding")
+        {
+            let why = "`channel_binding=require` needs a connection with TLS, whose certificate the \
+                       server's password is bound to: set `sslmode=require`, or leave it out";
+            return ConnectError::Tls(format!("with {target}: {reason}: {why}"));
+        }
+        if self.is_local() && reason.contains("TLS") {
+            let why = "a socket has no TLS and needs none: leave `sslmode` out, or name a host";
+            return ConnectError::Tls(format!("with {target}: {reason}: {why}"));
         }
         if reason.contains("certificate") || reason.contains("TLS") {
             return ConnectError::Tls(format!("with {target}: {reason}"));
