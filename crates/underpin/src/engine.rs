@@ -260,6 +260,7 @@ impl<'a> Engine<'a> {
             })?;
             session.tables.diesel = true;
             session.tables.own = true;
+            session.former.advance(steps);
             done.iter().for_each(announce);
             reports.extend(done);
         }

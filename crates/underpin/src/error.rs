@@ -8,7 +8,12 @@ use std::{fmt, path::PathBuf, time::Duration};
 use underpin_catalog::{CatalogError, Checksum, Dialect, Version};
 use underpin_db::{ConnectError, DbError};
 
-use crate::{AdoptRefused, Direction, lock::lease};
+use crate::{
+    AdoptRefused, Direction,
+    history::{DIESEL_TABLE, HISTORY_TABLE, is_taken},
+    lock::lease,
+    stepwise,
+};
 
 /// A run that did not reach its goal.
 #[derive(Debug, thiserror::Error)]
@@ -141,8 +146,9 @@ pub enum Refusal {
     Missing { version: Version },
     /// A pending migration sorts before one that has been applied.
     #[error(
-        "migration {version} is pending, yet {head} is applied: rename it to sort last, or apply \
-         it with `--allow-out-of-order`"
+        "migration {version} is pending, yet {head} is applied{}: rename it to sort last, or apply \
+         it with `--allow-out-of-order`",
+        as_text(version, head)
     )]
     OutOfOrder { version: Version, head: Version },
     /// A script outside a transaction began and did not finish.
@@ -151,6 +157,38 @@ pub enum Refusal {
          may be half done): look at it, then go on with `underpin {} --resume`", verb(*direction)
     )]
     Interrupted { version: Version, direction: Direction, done: usize },
+    /// A script outside a transaction was edited where it had run already.
+    #[error(
+        "migration {version} was interrupted after {done} statements, and its script is not known to begin \
+         with the statements that ran: put those back as they were and edit only what comes after them, \
+         or finish by hand and record it with `underpin stamp`"
+    )]
+    Rewritten { version: Version, done: usize },
+    /// What a script had made in its session is gone with the session.
+    #[error(
+        "migration {version} cannot go on by itself: statement {statement} at line {line} of its \
+         {direction} script left {what}, which ended with the connection of the interrupted run: \
+         finish by hand and record it with `underpin stamp`"
+    )]
+    SessionLost {
+        version: Version,
+        direction: Direction,
+        statement: usize,
+        line: usize,
+        what: &'static str,
+    },
+    /// A version is applied and the catalog writes it differently.
+    #[error(
+        "migration {applied} is applied, and the catalog has it as {catalog}, which differs in how it is \
+         written alone: rename its folder back"
+    )]
+    Respelled { applied: Version, catalog: Version },
+    /// A script in which nothing is to be run.
+    #[error(
+        "the {direction} script of migration {version} has no statement: write it, or `SELECT 1` where \
+         there is nothing to do"
+    )]
+    Empty { version: Version, direction: Direction },
     /// Another set in the same database has this version.
     #[error("version {version} belongs to set `{set}` in this database: rename the migration")]
     Taken { version: Version, set: String },
@@ -175,6 +213,15 @@ pub enum Refusal {
     /// The script holds what the engine cannot run safely.
     #[error("migration {version}, {direction} script, line {line}: {reason}")]
     Script { version: Version, direction: Direction, line: usize, reason: String },
+}
+
+/// Says how versions are compared, where numbers would sort otherwise.
+fn as_text(pending: &Version, head: &Version) -> &'static str {
+    if pending.is_misplaced_before(head) {
+        ", and versions are compared as text, not as numbers (`10` sorts before `9`)"
+    } else {
+        ""
+    }
 }
 
 fn verb(direction: Direction) -> &'static str {
@@ -234,7 +281,7 @@ pub enum Left {
     Statements(usize),
     /// What it did before it ended its own transaction, history not included.
     Committed,
-    /// The connection was lost while the server may have been about to commit.
+    /// Nobody knows: its end was not heard, and afterwards the history could not be read.
     Unknown,
 }
 
@@ -301,6 +348,56 @@ pub enum StepCause {
     /// The script or its code ended the transaction that it ran in.
     #[error("it ended the engine's transaction: leave `COMMIT` and `ROLLBACK` to the engine")]
     TransactionEnded,
+    /// The script changed the tables in which the engine keeps the history.
+    #[error(
+        "it takes rows or tables of the history away: leave `{DIESEL_TABLE}` and `{HISTORY_TABLE}` to the \
+         engine"
+    )]
+    HistoryTaken,
+    /// PostgreSQL: an index that no query uses.
+    #[error(
+        "index `{index}` is invalid: no query uses it, and as a unique one it does not hold: build it anew \
+         with `REINDEX INDEX CONCURRENTLY {index}`, or drop it with `DROP INDEX CONCURRENTLY {index}`, \
+         and go on"
+    )]
+    IndexInvalid {
+        /// With its schema.
+        index: String,
+    },
+    /// PostgreSQL: the name of an index is another table's.
+    #[error("`{index}` is there already and belongs to `{table}`: give the index another name")]
+    IndexTaken {
+        /// With its schema.
+        index: String,
+        /// What has the name.
+        table: String,
+    },
+    /// PostgreSQL: a session builds an index.
+    #[error("process {process} may be building index `{index}`: wait for it, and go on")]
+    IndexBuilt {
+        /// With its schema.
+        index: String,
+        /// The server's process.
+        process: i32,
+    },
+    /// PostgreSQL: an index is not there after the statement that creates it.
+    #[error("there is no index `{index}` on {table} afterwards: look at what has its name")]
+    IndexMissing {
+        /// As the script names it.
+        index: String,
+        /// As the script names it.
+        table: String,
+    },
+    /// PostgreSQL: nobody can tell whether an index without a name was built.
+    #[error(
+        "the interrupted run may have built this index of {table}, and without a name nobody can tell \
+         which it is: drop what it left, give the index a name in the script, accept the edit with \
+         `underpin repair`, and go on"
+    )]
+    IndexUnnamed {
+        /// As the script names it.
+        table: String,
+    },
     /// What it does in Rust failed.
     #[error("its code `{name}` failed")]
     Code {
@@ -332,6 +429,8 @@ impl From<DbError> for StepCause {
     fn from(error: DbError) -> Self {
         match error.sqlstate.as_deref() {
             Some(lease::LOST) => Self::LockLost,
+            Some(stepwise::INVALID) => Self::IndexInvalid { index: error.message },
+            _ if is_taken(&error) => Self::HistoryTaken,
             _ => Self::Database(error),
         }
     }
@@ -375,7 +474,7 @@ impl fmt::Display for StepError {
                 "what it did before it ended its transaction may be committed: see `underpin current`",
             )?,
             Left::Unknown => f.write_str(
-                "the connection was lost, so whether it is done is not known: see `underpin current`",
+                "its end was not heard, so what of it is done is not known: see `underpin history`",
             )?,
             Left::Statements(done) => {
                 write!(f, "{done} statements of it are done and stay: see `underpin history`")?;

@@ -5,12 +5,14 @@
 //! `underpin_history` is ours and append-only: what ran, when, how long, by whom, with which
 //! script. The newest row of a version there tells its checksum, or that it was interrupted.
 
+mod kept;
+mod note;
 mod rows;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use underpin_catalog::{Catalog, Checksum, Dialect, Version};
+use underpin_catalog::{Catalog, Checksum, Dialect, Version, statement};
 use underpin_db::Conn;
 
 use crate::{
@@ -18,6 +20,9 @@ use crate::{
     error::Doing,
     sql::{identifier, json, literal},
 };
+
+pub(crate) use kept::{Former, changed, is_taken};
+pub use note::{Begun, Note};
 
 /// Diesel's table.
 pub(crate) const DIESEL_TABLE: &str = "__diesel_schema_migrations";
@@ -84,6 +89,8 @@ pub struct Interrupted {
     pub done: usize,
     /// Of the script that began.
     pub checksum: Option<Checksum>,
+    /// What it has done; older programs wrote none.
+    pub note: Option<Note>,
 }
 
 impl Interrupted {
@@ -92,17 +99,28 @@ impl Interrupted {
         Refusal::Interrupted { version, direction, done }
     }
 
-    /// The rest of a script means nothing when the script is another one now.
+    /// The rest of a script means nothing when the script is another one now. An edit after what is done
+    /// can be accepted; one before it cannot.
     pub(crate) fn edited(&self, catalog: &Catalog) -> Option<Refusal> {
         let migration = catalog.get(&self.version)?;
         // A script that cannot be read is refused when it is to run.
-        let now = Checksum::of(&self.direction.script(migration).ok()??);
+        let script = self.direction.script(migration).ok()??;
+        let now = Checksum::of(&script);
         let began = self.checksum?;
-        (now != began).then(|| Refusal::Diverged {
-            version: self.version.clone(),
-            applied: began,
-            catalog: now,
-        })
+        if now == began {
+            return None;
+        }
+        let version = self.version.clone();
+        if self.is_rewritten(&script, catalog.dialect()) {
+            return Some(Refusal::Rewritten { version, done: self.done });
+        }
+        Some(Refusal::Diverged { version, applied: began, catalog: now })
+    }
+
+    /// Whether what is recorded as done is not known to be what `script` begins with.
+    pub(crate) fn is_rewritten(&self, script: &str, dialect: Dialect) -> bool {
+        let statements = statement::split(script, dialect).unwrap_or_default();
+        !self.is_kept_in(&statements)
     }
 }
 
@@ -248,11 +266,14 @@ impl Tables {
 
     /// Reads what is applied of `catalog`'s set; the second read.
     pub(crate) async fn read(&self, conn: &mut Conn, catalog: &Catalog) -> Result<History, Error> {
+        History::parse(self.read_lines(conn).await?, catalog)
+    }
+
+    /// The rows of both tables, for [`History::parse`].
+    pub(crate) async fn read_lines(&self, conn: &mut Conn) -> Result<Vec<String>, Error> {
         match self.lines() {
-            Some(query) => {
-                History::parse(conn.texts(&query).await.doing("read the history")?, catalog)
-            }
-            None => Ok(History::default()),
+            Some(query) => conn.texts(&query).await.doing("read the history"),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -265,6 +286,11 @@ impl Tables {
             .diesel
             .then(|| format!("SELECT CAST(version AS TEXT) FROM {}", self.qualified(DIESEL_TABLE)));
         let ours = self.own.then(|| {
+            // Only a row of ours begins like this, and only one that is under way counts.
+            let note = format!(
+                "CASE WHEN outcome = 'running' AND reason LIKE '{{%' THEN replace(reason, '{}', '') ELSE '' END",
+                rows::SEPARATOR
+            );
             let fields = [
                 "id",
                 "version",
@@ -272,6 +298,7 @@ impl Tables {
                 "coalesce(checksum, '')",
                 "outcome",
                 "coalesce(CAST(statement AS TEXT), '')",
+                &note,
                 "set_name",
             ];
             let line = fields.join(&format!(" || '{}' || ", rows::SEPARATOR));
@@ -306,7 +333,11 @@ impl Tables {
             self.qualified(HISTORY_TABLE)
         );
         let query = format!("SELECT {}", self.array(&row, &table, ""));
-        json(conn, "read the history", &query).await
+        let mut records: Vec<Record> = json(conn, "read the history", &query).await?;
+        // What a script under way notes for its resumption is nobody's reason.
+        let is_note = |record: &Record| record.reason.as_deref().is_some_and(Note::is);
+        records.iter_mut().filter(|record| is_note(record)).for_each(|record| record.reason = None);
+        Ok(records)
     }
 
     /// When Diesel's table says each version was applied: UTC, by the database's clock.

@@ -41,7 +41,7 @@ pub use crate::{
     diesel::DieselSource,
     engine::{Engine, Standing},
     error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
-    history::{History, Interrupted, Log, Record},
+    history::{Begun, History, Interrupted, Log, Note, Record},
     instance::Instance,
     lock::{DatabaseLock, RunLock},
     mark::Marks,

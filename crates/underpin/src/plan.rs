@@ -8,7 +8,11 @@ use std::borrow::Cow;
 use underpin_catalog::{Catalog, Dialect, Migration, Version, statement};
 use underpin_db::Code;
 
-use crate::{History, Interrupted, Refusal, Refused};
+use crate::{
+    History, Interrupted, Refusal, Refused,
+    history::{Note, changed},
+    stepwise,
+};
 
 /// How far a run goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,10 @@ pub struct Step<'a> {
     pub dialect: Dialect,
     /// Of a script outside a transaction: statements that an interrupted run has done already.
     pub resumed: Option<usize>,
+    /// What the interrupted run wrote down of itself.
+    pub(crate) note: Option<Note>,
+    /// The statements done that a new connection needs once more, in their order.
+    pub(crate) again: Vec<usize>,
     /// Where the script's statements are.
     pieces: Vec<Piece>,
 }
@@ -143,8 +151,14 @@ pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Ve
         set: set.clone(),
     };
     let mut refusals: Vec<_> = history.taken.iter().map(taken).collect();
+    let respelled = |version: &Version| {
+        let alike = catalog.migrations().iter().find(|one| one.version.is_like(version))?;
+        let (applied, catalog) = (version.clone(), alike.version.clone());
+        (!history.applied.contains_key(&catalog)).then_some(Refusal::Respelled { applied, catalog })
+    };
     for (version, checksum) in &history.applied {
         match (catalog.get(version), checksum) {
+            (None, _) if respelled(version).is_some() => refusals.extend(respelled(version)),
             (None, _) if policy.allow_missing => {}
             (None, _) => refusals.push(Refusal::Missing { version: version.clone() }),
             (Some(migration), Some(applied)) if *applied != migration.checksum => {
@@ -240,8 +254,29 @@ fn step<'a>(
     };
     let resumed = history.interrupted.as_ref();
     let resumed = resumed.filter(|one| one.version == *version && one.direction == direction);
-    let resumed = resumed.map(|one| one.done);
-    Ok(Step { migration, direction, script, code, dialect: catalog.dialect(), resumed, pieces })
+    let mut step = Step {
+        migration,
+        direction,
+        script,
+        code,
+        dialect: catalog.dialect(),
+        resumed: resumed.map(|one| one.done),
+        note: resumed.and_then(|one| one.note.clone()),
+        again: Vec::new(),
+        pieces,
+    };
+    if let Some(done) = step.resumed {
+        let statements = step.statements();
+        let done = &statements[..done.min(statements.len())];
+        step.again = stepwise::again(done, step.dialect).map_err(|lost| Refusal::SessionLost {
+            version: version.clone(),
+            direction,
+            statement: lost.number + 1,
+            line: lost.line,
+            what: lost.what,
+        })?;
+    }
+    Ok(step)
 }
 
 /// The function that a migration names; the way back is a script alone.
@@ -268,12 +303,33 @@ fn check_script(
         line,
         reason,
     };
-    let statements = statement::split(script, catalog.dialect())
+    let dialect = catalog.dialect();
+    if let Some(letter) = statement::invisible(script, dialect) {
+        return Err(refusal(letter.line, letter.to_string()));
+    }
+    let statements = statement::split(script, dialect)
         .map_err(|error| refusal(error.line, error.to_string()))?;
+    if statements.is_empty() && (direction == Direction::Down || migration.metadata.code.is_none())
+    {
+        return Err(Refusal::Empty { version: migration.version.clone(), direction });
+    }
     let in_transaction = migration.metadata.run_in_transaction;
     for one in &statements {
         if let Some(reason) = objection(one.kind, in_transaction) {
             return Err(refusal(one.line, reason.to_owned()));
+        }
+        // Elsewhere they may be a copy; what the script does there, the run finds out.
+        let own = |schema: &str| dialect == Dialect::Sqlite && schema.eq_ignore_ascii_case("main");
+        if let Some(table) = changed(one.text, dialect)
+            && table.schema.as_deref().is_none_or(own)
+        {
+            return Err(refusal(
+                one.line,
+                format!(
+                    "this changes the history in `{}`: leave that table to the engine",
+                    table.name
+                ),
+            ));
         }
     }
     let piece = |one: statement::Statement<'_>| Piece {
@@ -300,7 +356,17 @@ fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str
             "this statement cannot run inside a transaction: set `run_in_transaction = false` in \
              `metadata.toml`, and best give it a migration of its own",
         ),
-        Kind::MetaCommand => Some("this is a command of `psql`, not SQL: write it as SQL"),
+        Kind::MetaCommand => {
+            Some("this is a command of `psql` or `sqlite3`, not SQL: remove it, or write it as SQL")
+        }
+        Kind::CopyIn => Some(
+            "the rows of `COPY … FROM STDIN` come from `psql`, and a migration has none to send: write \
+             `INSERT`, or load them with `\\copy` of `psql` afterwards",
+        ),
+        Kind::CopyOut => Some(
+            "`COPY … TO STDOUT` sends rows to a client such as `psql`, and nobody reads them here: \
+             remove it, or copy to a table or to a file of the server",
+        ),
         _ => None,
     }
 }

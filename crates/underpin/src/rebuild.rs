@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use underpin_catalog::{Dialect, statement::normalise};
+use underpin_catalog::{Dialect, statement::dropped_tables};
 use underpin_db::{Conn, DbError};
 
 use crate::{
@@ -77,7 +77,14 @@ pub(crate) struct References {
 impl References {
     /// The references that `statement` would take along, none when it drops no table.
     pub(crate) async fn to_dropped(conn: &mut Conn, statement: &str) -> Result<Vec<Self>, DbError> {
-        let Some(dropped) = dropped_table(statement) else { return Ok(Vec::new()) };
+        let mut references = Vec::new();
+        for dropped in dropped_tables(statement, Dialect::Sqlite) {
+            references.extend(Self::to_table(conn, dropped.name).await?);
+        }
+        Ok(references)
+    }
+
+    async fn to_table(conn: &mut Conn, dropped: String) -> Result<Vec<Self>, DbError> {
         let name = literal(&dropped);
         let query = format!(
             "SELECT json_array(m.name, f.\"from\") FROM sqlite_schema AS m, \
@@ -114,19 +121,6 @@ impl References {
     fn lost(&self, count: u64) -> StepCause {
         StepCause::Cascade { table: self.dropped.clone(), child: self.child.clone(), count }
     }
-}
-
-/// The table that `DROP TABLE [IF EXISTS] [schema.]name` names.
-fn dropped_table(statement: &str) -> Option<String> {
-    // Most statements drop nothing, and reading them through takes longer.
-    if !statement.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("drop")) {
-        return None;
-    }
-    let text = normalise(statement, Dialect::Sqlite);
-    let name = text.strip_prefix("drop table ")?;
-    let name = name.strip_prefix("if exists ").unwrap_or(name);
-    let name = name.rsplit('.').next()?.trim();
-    Some(name.trim_matches(['"', '`', '\'', '[', ']']).to_owned())
 }
 
 async fn count(conn: &mut Conn, table: &str, column: &str) -> Result<u64, DbError> {

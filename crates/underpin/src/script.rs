@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use underpin_catalog::Dialect;
+use underpin_catalog::{Dialect, StatementsChecksum};
 
-use crate::{Grouping, Plan, Step, session::Session};
+use crate::{Grouping, Plan, Step, history::Note, session::Session};
 
 /// A script that `sqlite3` or `psql` runs to the same end, history rows included.
 pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping) -> String {
@@ -69,12 +69,22 @@ impl Writer<'_, '_> {
         }
         self.title(step);
         let skipped = step.resumed.unwrap_or(0);
-        for (number, statement) in step.statements().iter().enumerate().skip(skipped) {
+        let statements = step.statements();
+        let mut note = step.note.clone().unwrap_or_default();
+        let mut checksum =
+            StatementsChecksum::of(statements.iter().take(skipped).map(|one| one.text));
+        for number in &step.again {
+            self.push(statements[*number].text);
+        }
+        for (number, statement) in statements.iter().enumerate().skip(skipped) {
+            note = Note { done: checksum.checksum().to_string(), begun: None, ..note };
             if number == 0 {
-                self.push(&self.session.progress(step, 0));
+                self.push(&self.session.progress(step, 0, &note));
             }
             self.push(statement.text);
-            self.push(&self.session.progress(step, number + 1));
+            checksum.push(statement.text);
+            note.done = checksum.checksum().to_string();
+            self.push(&self.session.progress(step, number + 1, &note));
         }
         self.push("BEGIN");
         self.push(&self.session.before(step));

@@ -13,7 +13,7 @@ use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 use crate::{
     Direction, Error, History, Step,
     error::Doing,
-    history::Tables,
+    history::{Former, Note, Tables},
     identity::Identity,
     lock::{lease::Lease, setting},
     proof::Proving,
@@ -28,6 +28,8 @@ pub(crate) struct Session<'a> {
     /// What is proven before a transaction is committed.
     pub(crate) proving: Option<Proving<'a>>,
     pub(crate) frame: Frame,
+    /// What the history was before the steps that run.
+    pub(crate) former: Former,
     /// SQLite: how another connection to the file is opened.
     pub(crate) again: Option<(DatabaseUrl, ConnectOptions)>,
     /// SQLite: the session before a script that can have changed it.
@@ -145,7 +147,17 @@ impl<'a> Session<'a> {
 
     pub(crate) fn on(conn: Held<'a>, catalog: &'a Catalog, tables: Tables, frame: Frame) -> Self {
         let identity = Identity::of_this_process();
-        Self { conn, catalog, tables, proving: None, frame, again: None, lent: None, identity }
+        Self {
+            conn,
+            catalog,
+            tables,
+            proving: None,
+            frame,
+            former: Former::default(),
+            again: None,
+            lent: None,
+            identity,
+        }
     }
 
     /// Whether rows are counted before and after the scripts.
@@ -154,7 +166,11 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) async fn history(&mut self) -> Result<History, Error> {
-        self.tables.read(&mut self.conn, self.catalog).await
+        let lines = self.tables.read_lines(&mut self.conn).await?;
+        let rows = lines.len();
+        let history = History::parse(lines, self.catalog)?;
+        self.former = Former::new(&history, rows);
+        Ok(history)
     }
 
     /// What the transaction that is open made of it, which may come to nothing. It has made both tables.
@@ -211,9 +227,10 @@ impl<'a> Session<'a> {
     }
 
     /// The statement that records how far a script outside a transaction came.
-    pub(crate) fn progress(&self, step: &Step<'_>, done: usize) -> String {
+    pub(crate) fn progress(&self, step: &Step<'_>, done: usize, note: &Note) -> String {
         self.record(&Entry {
             running: Some(done),
+            reason: Some(&note.to_string()),
             checksum: Checksum::of(&step.script),
             ..Entry::new(step.migration, step.direction.action())
         })
@@ -221,7 +238,8 @@ impl<'a> Session<'a> {
 
     /// How many statements of a script outside a transaction are recorded as done.
     pub(crate) async fn recorded(&mut self, step: &Step<'_>) -> Option<usize> {
-        let history = self.history().await.ok()?;
+        let tables = self.tables.made();
+        let history = tables.read(&mut self.conn, self.catalog).await.ok()?;
         history.interrupted.filter(|one| one.version == step.migration.version).map(|one| one.done)
     }
 

@@ -5,19 +5,29 @@
 //! the last statement that is recorded. That one statement may have been half done, or done and
 //! not recorded; for an index that PostgreSQL builds concurrently the engine finds out.
 
+mod concurrent;
+mod resume;
+
 use std::time::Instant;
 
-use underpin_catalog::{Dialect, statement::Statement};
+use underpin_catalog::{
+    Dialect, StatementsChecksum,
+    statement::{Lasting, Statement, concurrently, lasting},
+};
 use underpin_db::DbError;
+
+pub(crate) use concurrent::{INVALID, passed_over};
+use concurrent::{Todo, invalid_before, leaves_none};
+pub(crate) use resume::again;
 
 use crate::{
     Left, Place, Step, StepCause, StepError, StepReport,
     checkpoint::checkpoint,
+    history::Note,
     lock::Lock,
     proof::Before,
     rebuild::References,
     session::Session,
-    sql::literal,
     transaction::{millis, place, report},
 };
 
@@ -33,13 +43,17 @@ pub(crate) async fn run(
         Err((place, cause)) => {
             // A transaction that the script opened itself takes the records in it along.
             session.roll_back().await;
-            let done = session.recorded(step).await.unwrap_or(step.resumed.unwrap_or(0));
+            // Where the history cannot be read, nobody knows how far the script came.
+            let left = match session.recorded(step).await {
+                Some(done) => Left::Statements(done),
+                None => Left::Unknown,
+            };
             Err(StepError {
                 version: step.migration.version.clone(),
                 name: step.migration.name.clone().into_owned(),
                 direction: step.direction,
                 place,
-                left: Left::Statements(done),
+                left,
                 kept: Vec::new(),
                 blockers: None,
                 cause,
@@ -56,40 +70,39 @@ async fn script(
     step: &Step<'_>,
     start: Instant,
 ) -> Result<Vec<String>, Failed> {
-    let wrong = |error: DbError| (None, StepCause::from(error));
-    session.as_new().await.map_err(wrong)?;
-    session.lend(std::slice::from_ref(step)).await.map_err(wrong)?;
-    if step.resumed.is_none() {
-        begin(session, step).await.map_err(wrong)?;
-    }
+    let wrong = |cause: StepCause| (None, cause);
+    let database = |error: DbError| (None, StepCause::from(error));
+    session.as_new().await.map_err(database)?;
+    session.lend(std::slice::from_ref(step)).await.map_err(database)?;
+    let statements = step.statements();
+    let mut note = match &step.resumed {
+        Some(_) => step.note.clone().unwrap_or_default(),
+        None => begin(session, step).await.map_err(wrong)?,
+    };
     let done = step.resumed.unwrap_or(0);
-    for (number, statement) in step.statements().iter().enumerate() {
-        let failed = |cause| (Some(place(number, statement)), cause);
-        if number < done {
-            // The session is a new one, and the rest may count on what they set.
-            if sets(statement.text) {
-                let again = session.conn.batch(statement.text).await;
-                again.map_err(|error| failed(error.into()))?;
-            }
-            continue;
-        }
-        still_held(lock).await.map_err(failed)?;
-        one(session, step, number, statement).await.map_err(failed)?;
-        let progress = session.progress(step, number + 1);
-        // The script may have begun a transaction of its own, which this one must not end.
-        let first = session.frame.first.iter().map(String::as_str);
-        let record = first.chain([progress.as_str()]).collect::<Vec<_>>().join(";\n");
-        session.conn.batch(&record).await.map_err(wrong)?;
-        checkpoint();
+    for number in &step.again {
+        let failed = |error: DbError| (Some(place(*number, &statements[*number])), error.into());
+        session.conn.batch(statements[*number].text).await.map_err(failed)?;
     }
-    still_held(lock).await.map_err(|cause| (None, cause))?;
+    let mut checksum = StatementsChecksum::of(statements.iter().take(done).map(|one| one.text));
+    for (number, statement) in statements.iter().enumerate().skip(done) {
+        let failed = |cause| (Some(place(number, statement)), cause);
+        still_held(lock).await.map_err(failed)?;
+        one(session, step, number, statement, &mut note).await.map_err(failed)?;
+        checksum.push(statement.text);
+        note = Note { done: checksum.checksum().to_string(), begun: None, ..note };
+        record(session, step, number + 1, &note).await.map_err(database)?;
+    }
+    still_held(lock).await.map_err(wrong)?;
+    leaves_none(session, &note).await.map_err(wrong)?;
     // They are the script's own query, and may ask what it left in the session.
-    let notes = session.notes(step).await.map_err(wrong)?;
-    session.as_new().await.map_err(wrong)?;
-    let history = session.history_now().await.map_err(wrong)?;
+    let notes = session.notes(step).await.map_err(database)?;
+    session.as_new().await.map_err(database)?;
+    let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
-    proven.map_err(|cause| (None, cause))?;
-    finish(session, step, millis(start)).await.map_err(wrong)?;
+    proven.map_err(wrong)?;
+    session.keep_history(&[]).await.map_err(wrong)?;
+    finish(session, step, millis(start)).await.map_err(database)?;
     Ok(notes)
 }
 
@@ -103,26 +116,32 @@ async fn still_held(lock: &mut Lock) -> Result<(), StepCause> {
 
 /// Whether a statement of the script counts on the connection for those after it.
 pub(crate) fn sets_the_session(step: &Step<'_>) -> bool {
-    step.statements().iter().any(|statement| sets(statement.text))
-}
-
-/// `SET`, `PRAGMA` and `ATTACH` hold as long as the connection.
-fn sets(text: &str) -> bool {
-    let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
-    let first = words.next().unwrap_or_default();
-    match first.as_str() {
-        "PRAGMA" => text.contains(['=', '(']),
-        "ATTACH" => true,
-        "SET" => words.next().is_some_and(|second| second != "LOCAL" && second != "TRANSACTION"),
-        _ => false,
-    }
+    let lasts = |one: &Statement<'_>| lasting(one.text, step.dialect) != Lasting::Nothing;
+    step.statements().iter().any(lasts)
 }
 
 /// Records that the script begins, so that a crash in its first statement is seen.
-async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<(), DbError> {
+async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<Note, StepCause> {
+    let done = StatementsChecksum::default().checksum().to_string();
+    let note = Note { done, begun: None, invalid: invalid_before(session).await? };
     let mut message = session.tables.create();
-    message.push(session.progress(step, 0));
+    message.push(session.progress(step, 0, &note));
     session.whole(&message).await?;
+    checkpoint();
+    Ok(note)
+}
+
+/// Records how far the script came. It may have begun a transaction of its own, which this must not end.
+async fn record(
+    session: &mut Session<'_>,
+    step: &Step<'_>,
+    done: usize,
+    note: &Note,
+) -> Result<(), DbError> {
+    let progress = session.progress(step, done, note);
+    let first = session.frame.first.iter().map(String::as_str);
+    let record = first.chain([progress.as_str()]).collect::<Vec<_>>().join(";\n");
+    session.conn.batch(&record).await?;
     checkpoint();
     Ok(())
 }
@@ -147,7 +166,9 @@ async fn one(
     step: &Step<'_>,
     number: usize,
     statement: &Statement<'_>,
+    note: &mut Note,
 ) -> Result<(), StepCause> {
+    session.spares_history(statement.text)?;
     match session.conn.dialect() {
         Dialect::Sqlite => {
             let enforced =
@@ -157,77 +178,30 @@ async fn one(
                     reference.refuse()?;
                 }
             }
+            Ok(session.conn.batch_alone(statement.text).await?)
         }
-        Dialect::Postgres => {
-            if let Some(index) = concurrent_index(statement.text) {
-                let resumed = step.resumed == Some(number);
-                match (is_valid(session, index).await?.as_deref(), resumed) {
-                    // The interrupted run finished it, and died before it could say so.
-                    (Some("true"), true) => return Ok(()),
-                    // A build that failed leaves an index that no query uses and `IF NOT EXISTS`
-                    // accepts.
-                    (Some("false"), _) => {
-                        let drop = format!("DROP INDEX CONCURRENTLY {index}");
-                        session.conn.batch_alone(&drop).await?;
-                    }
-                    _ => {}
-                }
-            }
-        }
+        Dialect::Postgres => postgres(session, step, number, statement, note).await,
     }
-    Ok(session.conn.batch_alone(statement.text).await?)
 }
 
-/// The name in `CREATE [UNIQUE] INDEX CONCURRENTLY [IF NOT EXISTS] name ON …`, as written.
-fn concurrent_index(text: &str) -> Option<&str> {
-    let mut words = text.split_whitespace();
-    let mut next = || words.next();
-    let is = |word: Option<&str>, wanted: &str| {
-        word.is_some_and(|word| word.eq_ignore_ascii_case(wanted))
+async fn postgres(
+    session: &mut Session<'_>,
+    step: &Step<'_>,
+    number: usize,
+    statement: &Statement<'_>,
+    note: &mut Note,
+) -> Result<(), StepCause> {
+    let Some(what) = concurrently(statement.text) else {
+        return Ok(session.conn.batch_alone(statement.text).await?);
     };
-    if !is(next(), "create") {
-        return None;
+    let (todo, begun) = concurrent::look(session, &what, note.begun.as_ref()).await?;
+    // From here on what is half done is this migration's own.
+    note.begun = Some(begun);
+    record(session, step, number, note).await?;
+    match todo {
+        Todo::Run => session.conn.batch_alone(statement.text).await?,
+        Todo::Nothing => {}
+        Todo::Instead(rest) => session.conn.batch_alone(&rest).await?,
     }
-    let mut word = next();
-    if is(word, "unique") {
-        word = next();
-    }
-    if !is(word, "index") || !is(next(), "concurrently") {
-        return None;
-    }
-    word = next();
-    if is(word, "if") {
-        next();
-        next();
-        word = next();
-    }
-    word.filter(|name| !name.eq_ignore_ascii_case("on"))
-}
-
-/// `true` or `false` for an index that exists.
-async fn is_valid(session: &mut Session<'_>, index: &str) -> Result<Option<String>, DbError> {
-    let query = format!(
-        "SELECT (indisvalid AND indisready)::text FROM pg_index WHERE indexrelid = to_regclass({})",
-        literal(index)
-    );
-    session.conn.text(&query).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::concurrent_index;
-
-    #[test]
-    fn the_index_is_found_in_every_form_of_the_statement() {
-        for (text, name) in [
-            ("CREATE INDEX CONCURRENTLY i ON t (a)", Some("i")),
-            ("create unique index concurrently if not exists s.i on t (a)", Some("s.i")),
-            ("CREATE INDEX i ON t (a)", None),
-            ("CREATE INDEX CONCURRENTLY ON t (a)", None),
-            ("DROP INDEX CONCURRENTLY i", None),
-            ("", None),
-        ] {
-            assert_eq!(concurrent_index(text), name, "{text}");
-        }
-    }
+    concurrent::check(session, &what).await
 }

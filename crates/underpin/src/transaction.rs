@@ -23,7 +23,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(index: usize, cause: impl Into<StepCause>) -> Self {
-        Self { index, place: None, cause: cause.into(), lost: false, apart: None }
+        Self { index, place: None, cause: outside(cause.into()), lost: false, apart: None }
     }
 
     /// The steps cannot share a transaction, for something stays of the one at `index`.
@@ -57,6 +57,18 @@ impl Failure {
             cause: self.cause,
         }
     }
+}
+
+/// PostgreSQL tells by these codes what cannot run in a transaction, where its text alone does not.
+fn outside(mut cause: StepCause) -> StepCause {
+    if let StepCause::Database(error) = &mut cause
+        && matches!(error.sqlstate.as_deref(), Some("25001" | "2D000"))
+    {
+        let hint = "it cannot run in a transaction: set `run_in_transaction = false` in \
+                    `metadata.toml`, and best give it a migration of its own";
+        error.hint.get_or_insert_with(|| hint.to_owned());
+    }
+    cause
 }
 
 /// Runs `steps` in one transaction. When this fails, nothing of it is left.

@@ -58,7 +58,7 @@ fn interrupted(number: u32, direction: Direction, done: usize) -> Interrupted {
         Direction::Down => Checksum::of(&migration.down().unwrap().unwrap()),
     };
     let checksum = Some(checksum);
-    Interrupted { version: version(number), direction, done, checksum }
+    Interrupted { version: version(number), direction, done, checksum, note: None }
 }
 
 /// What a plan runs: the version and the script of each step.
@@ -284,6 +284,18 @@ fn an_interrupted_script_that_was_edited_since_is_not_resumed() {
     let catalog = reversibles(&BTreeSet::from([1, 2]));
     let began = Checksum::of("as it was");
     let interrupted = Interrupted { checksum: Some(began), ..interrupted(2, Direction::Up, 1) };
+    let history = History { interrupted: Some(interrupted), ..history([1]) };
+
+    let refused = plan(&catalog, &[], &history, &Goal::Head, RESUME).unwrap_err();
+
+    assert_eq!(refused.0, [Refusal::Rewritten { version: version(2), done: 1 }]);
+}
+
+#[test]
+fn an_edit_after_what_an_interrupted_script_has_done_can_be_accepted() {
+    let catalog = reversibles(&BTreeSet::from([1, 2]));
+    let began = Checksum::of("as it was");
+    let interrupted = Interrupted { checksum: Some(began), ..interrupted(2, Direction::Up, 0) };
     let history = History { interrupted: Some(interrupted), ..history([1]) };
 
     let refused = plan(&catalog, &[], &history, &Goal::Head, RESUME).unwrap_err();

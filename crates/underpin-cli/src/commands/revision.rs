@@ -53,7 +53,7 @@ impl Revision {
 
 fn header(what: &str) -> String {
     format!(
-        "-- Say here {what}. Then write the statements.\n\
+        "-- Say here {what}. Then write the statements, `SELECT 1;` where there is nothing to do.\n\
          -- The engine runs them in one transaction, together with the history: no BEGIN or COMMIT.\n\
          -- What cannot run in a transaction, or rebuilds an SQLite table, needs a `metadata.toml`:\n\
          -- see MIGRATIONS.md.\n\n"

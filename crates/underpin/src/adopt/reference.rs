@@ -217,11 +217,8 @@ async fn run(conn: &mut Conn, script: &str) -> Result<(), Error> {
         match one.kind {
             statement::Kind::TransactionControl | statement::Kind::ForeignKeysPragma => {}
             statement::Kind::NotInTransaction => {
-                let words: Vec<_> = one.text.split_whitespace().collect();
-                let plain = words.iter().filter(|word| !word.eq_ignore_ascii_case("concurrently"));
-                let plain: Vec<_> = plain.copied().collect();
-                if plain.len() < words.len() {
-                    conn.batch(&plain.join(" ")).await.doing(DOING)?;
+                if let Some(plain) = statement::at_once(one.text) {
+                    conn.batch(&plain).await.doing(DOING)?;
                 }
             }
             _ => conn.batch(one.text).await.doing(DOING)?,

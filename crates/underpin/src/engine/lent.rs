@@ -14,7 +14,7 @@ use super::{Engine, announce, failed};
 use crate::{
     Direction, Error, Goal, Grouping, History, Plan, Report, Step, StepError,
     error::Doing,
-    history::{DIESEL_TABLE, Found, HISTORY_TABLE, Tables},
+    history::{DIESEL_TABLE, Former, Found, HISTORY_TABLE, Tables},
     lock::{
         self, LONGEST_PAUSE, PAUSE, jittered,
         lease::{self, LEASE_TABLE},
@@ -43,6 +43,8 @@ struct Opened {
     locked: bool,
     tables: Tables,
     history: History,
+    /// Rows of its tables.
+    rows: usize,
     /// Whether nothing is in the schema but our own tables.
     empty: bool,
     /// Statements that make the settings what they were: what a script sets outlives its
@@ -130,7 +132,7 @@ impl Engine<'_> {
             Ok(run) => run,
             Err(tried) => return Ok(tried),
         };
-        let Opened { tables, history, restore, .. } = opened;
+        let Opened { tables, history, rows, restore, .. } = opened;
         let frame = Frame {
             begin: None,
             first: Vec::new(),
@@ -139,6 +141,7 @@ impl Engine<'_> {
         };
         let mut session = Session::on(Held::Lent(conn), self.catalog, tables, frame);
         session.proving = self.proving;
+        session.former = Former::new(&history, rows);
         match transaction::run(&mut session, &plan.steps).await {
             Ok(steps) => {
                 let span = tracing::info_span!(target: crate::LOG_TARGET, "schema", schema);
@@ -189,9 +192,10 @@ impl Engine<'_> {
         conn.settle(found.backend).await.doing(DOING)?;
         let tables = found.tables(Dialect::Postgres)?;
         let lines = answer(lock + 4).unwrap_or_default();
-        let lines = lines.split_terminator(LINE).map(str::to_owned).collect();
+        let lines: Vec<_> = lines.split_terminator(LINE).map(str::to_owned).collect();
         Ok(Opened {
             locked: answer(lock) == Some("true") && answer(lock + 5) == Some(""),
+            rows: lines.len(),
             history: History::parse(lines, self.catalog)?,
             tables,
             empty: answer(lock + 2) == Some("true"),

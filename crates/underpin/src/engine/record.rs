@@ -5,7 +5,7 @@ use underpin_db::{Access, DbError};
 
 use super::Engine;
 use crate::{
-    Error, Status, adopt,
+    Error, Refusal, Refused, Status, adopt,
     error::Doing,
     session::{Entry, Session},
 };
@@ -60,15 +60,26 @@ impl Engine<'_> {
             let history = session.refresh().await?;
             let mut entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
             // What was interrupted stays so: the rest of it is still to be run.
+            let mut note = None;
             if let Some(half) = history.interrupted.filter(|one| one.version == migration.version) {
                 entry.action = half.direction.action();
                 entry.running = Some(half.done);
                 if let Some(script) = half.direction.script(migration)? {
                     entry.checksum = Checksum::of(&script);
+                    if half.is_rewritten(&script, self.catalog.dialect()) {
+                        let version = half.version.clone();
+                        return Err(
+                            Refused(vec![Refusal::Rewritten { version, done: half.done }]).into()
+                        );
+                    }
                 }
+                note = half.note.map(|note| note.to_string());
             }
             let mut message = session.tables.create();
             message.push(session.record(&entry));
+            // The newest row says what is done.
+            let again = note.as_deref().map(|note| Entry { reason: Some(note), ..entry });
+            message.extend(again.map(|entry| session.record(&entry)));
             session.whole(&message).await.doing("repair")?;
             Ok(self.status_of(&session.refresh().await?))
         };

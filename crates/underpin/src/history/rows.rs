@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use underpin_catalog::{Catalog, Version};
 
-use super::{History, Interrupted};
+use super::{History, Interrupted, Note};
 use crate::{Direction, Error};
 
 /// What a database's two tables say, before it is known what of it is this set's.
@@ -28,6 +28,7 @@ struct Row {
     checksum: Option<String>,
     outcome: String,
     statement: Option<usize>,
+    note: Option<Note>,
 }
 
 impl Row {
@@ -48,7 +49,7 @@ impl Rows {
     pub(super) fn parse(lines: Vec<String>) -> Option<Self> {
         let mut rows = Self::default();
         for line in lines {
-            let mut fields = line.splitn(7, SEPARATOR);
+            let mut fields = line.splitn(8, SEPARATOR);
             let first = fields.next()?;
             let Some(version) = fields.next() else {
                 rows.applied.push(line);
@@ -61,6 +62,7 @@ impl Rows {
                 checksum: optional(fields.next()?),
                 outcome: fields.next()?.to_owned(),
                 statement: optional(fields.next()?).map(|text| text.parse()).transpose().ok()?,
+                note: Note::parse(fields.next()?),
             };
             let key = (fields.next()?.to_owned(), version.to_owned());
             let checksum = row.done();
@@ -124,6 +126,7 @@ pub(super) fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error>
             version: version.parse().map_err(|error| wrong(&error))?,
             direction: if row.action == "downgrade" { Direction::Down } else { Direction::Up },
             done: row.statement.unwrap_or(0),
+            note: row.note,
             checksum: row
                 .checksum
                 .map(|text| text.parse())

@@ -5,6 +5,7 @@
 //! changed is put back and looked at again; what SQLite cannot put back there is told, and the steps
 //! then run apart.
 
+use underpin_catalog::Dialect;
 use underpin_db::{Conn, ConnectError, DatabaseUrl, DbError};
 
 use super::{Held, Session};
@@ -66,7 +67,7 @@ pub(crate) fn can_change(script: &str) -> bool {
 impl Step<'_> {
     /// SQLite: whether it can change the session. What code does cannot be told.
     pub(crate) fn can_change_session(&self) -> bool {
-        self.code.is_some() || can_change(&self.script)
+        self.dialect == Dialect::Sqlite && (self.code.is_some() || can_change(&self.script))
     }
 }
 

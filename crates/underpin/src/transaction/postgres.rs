@@ -6,6 +6,7 @@ use underpin_db::DbError;
 use super::{Failure, Place, place, report};
 use crate::{
     Step, StepCause, StepReport, checkpoint::checkpoint, code, proof::Before, session::Session,
+    stepwise,
 };
 
 pub(super) async fn run(
@@ -40,6 +41,9 @@ async fn transaction(
         message.push(NOTE_START);
         message.push(&session.before(step));
         message.push_script(step);
+        if let Some(check) = stepwise::passed_over(step) {
+            message.push(&check);
+        }
         let mut notes = Vec::new();
         if step.code.is_some() || step.notes_query().is_some() {
             message.send(session, &mut reports).await?;
@@ -62,6 +66,7 @@ async fn transaction(
         let history = session.history_now().await.map_err(|error| end(error.into()))?;
         session.prove(steps, &history, &before).await.map_err(end)?;
     }
+    message.push(&session.history_is_kept(steps));
     session.frame.end.iter().for_each(|statement| message.push(statement));
     message.send(session, &mut reports).await?;
     Ok(reports)
@@ -124,7 +129,7 @@ impl<'s> Message<'s> {
         if let Some(part) = self.parts.last_mut() {
             part.script = Some(script);
         }
-        self.text.push_str(step.script.trim_start_matches('\u{feff}'));
+        self.text.push_str(&step.script);
         self.text.push_str("\n;\n");
         self.statements += step.statements().len();
     }
@@ -180,9 +185,7 @@ impl Part<'_> {
         let number = match error.position {
             Some(position) => {
                 let chars = position.checked_sub(script.chars + 1)?;
-                let text = self.step.script.trim_start_matches('\u{feff}');
-                let mark = self.step.script.len() - text.len();
-                let offset = mark + text.char_indices().nth(chars)?.0;
+                let offset = self.step.script.char_indices().nth(chars)?.0;
                 statements.iter().rposition(|statement| statement.offset <= offset)?
             }
             None => error.completed?.checked_sub(script.statements)?,

@@ -53,6 +53,7 @@ async fn transaction(
         reports.push(one(session, index, steps).await?);
     }
     let history = session.history_now().await.map_err(wrong)?;
+    session.keep_history(steps).await.map_err(end)?;
     session.prove(steps, &history, &before).await.map_err(end)?;
     session.commit(&history).await.map_err(wrong)?;
     checkpoint();

@@ -9,12 +9,15 @@ mod concurrent;
 mod diesel;
 mod goals;
 mod history;
+mod index;
 mod lent;
 mod mark;
 mod pooler;
 mod probe;
 mod proof;
 mod rebuild;
+mod refused;
+mod resume;
 mod stepwise;
 mod transaction;
 

@@ -1,0 +1,199 @@
+//! Going on with a script that was interrupted: no statement runs twice, and none is left out.
+
+use rstest::rstest;
+use underpin::{Catalog, Error, Goal, Options, Policy, Refusal, Report};
+use underpin_testkit::{Dialect, TestDb};
+
+use crate::{applied, catalog, migrate, migration, own_tables, stepwise::outside, with_engine};
+
+fn resume(db: &TestDb, catalog: &Catalog) -> Result<Report, Error> {
+    let policy = Policy { resume: true, ..Policy::default() };
+    let options = Options { policy, ..Options::default() };
+    with_engine(db, catalog, options, async |engine| engine.migrate(&Goal::Head).await)
+}
+
+fn repair(db: &TestDb, catalog: &Catalog) -> Result<(), Error> {
+    with_engine(db, catalog, Options::default(), async |engine| {
+        engine.repair(catalog.head().unwrap(), "mended").await.map(drop)
+    })
+}
+
+/// A table of log lines, and then this script outside a transaction.
+fn logging(dialect: Dialect, script: &str) -> Catalog {
+    let log =
+        migration(1, "log", "CREATE TABLE log (line TEXT); CREATE TABLE gate (ok INTEGER)", "");
+    catalog(dialect, vec![log, outside(2, script, "")])
+}
+
+fn lines(db: &TestDb) -> Vec<String> {
+    db.texts("SELECT line FROM log ORDER BY line")
+}
+
+const ONE: &str = "INSERT INTO log VALUES ('1')";
+const TWO: &str = "INSERT INTO log VALUES ('2')";
+const WRONG: &str = "INSERT INTO nonsense VALUES (1)";
+const THREE: &str = "INSERT INTO log VALUES ('3')";
+const FOUR: &str = "INSERT INTO log VALUES ('4')";
+
+/// Every way to edit a script of which the first two of four statements are done; without lines it is
+/// refused.
+#[rstest]
+#[case::the_wrong_one_is_mended(&[ONE, TWO, THREE, FOUR], &["1", "2", "3", "4"])]
+#[case::the_wrong_one_is_taken_out(&[ONE, TWO, FOUR], &["1", "2", "4"])]
+#[case::all_the_rest_is_taken_out(&[ONE, TWO], &["1", "2"])]
+#[case::something_is_added_after(&[ONE, TWO, THREE, FOUR, FOUR], &["1", "2", "3", "4", "4"])]
+#[case::comments_between_change(&["-- one\n", ONE, "/* two */", TWO, FOUR], &["1", "2", "4"])]
+#[case::something_is_put_before(&[FOUR, ONE, TWO, THREE], &[])]
+#[case::something_is_put_between(&[ONE, FOUR, TWO, THREE], &[])]
+#[case::the_first_is_taken_out(&[TWO, THREE, FOUR], &[])]
+#[case::what_is_done_is_taken_out(&[THREE, FOUR], &[])]
+#[case::what_is_done_changes_places(&[TWO, ONE, THREE, FOUR], &[])]
+#[case::what_is_done_is_another_statement(&[ONE, THREE, FOUR], &[])]
+#[case::only_one_is_left(&[ONE], &[])]
+fn an_edit_after_what_is_done_is_accepted_and_one_before_is_not(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[case] parts: &[&str],
+    #[case] expected: &[&str],
+) {
+    let db = TestDb::new(dialect);
+    let first = logging(dialect, &[ONE, TWO, WRONG, FOUR].join(";\n"));
+    migrate(&db, &first, &Goal::Head).unwrap_err();
+    assert_eq!(lines(&db), ["1", "2"]);
+    let script: String = parts
+        .iter()
+        .map(
+            |part| {
+                if part.starts_with("INSERT") { format!("{part};\n") } else { (*part).to_owned() }
+            },
+        )
+        .collect();
+    let edited = logging(dialect, &script);
+
+    let untold = resume(&db, &edited).unwrap_err();
+    assert!(matches!(untold, Error::Refused(_)), "{untold:?}");
+    let repaired = repair(&db, &edited);
+
+    if !expected.is_empty() {
+        repaired.unwrap();
+        resume(&db, &edited).unwrap();
+        assert_eq!(lines(&db), expected);
+        assert_eq!(applied(&db), ["0001", "0002"]);
+        return;
+    }
+    for error in [repaired.unwrap_err(), resume(&db, &edited).unwrap_err()] {
+        let Error::Refused(refused) = error else { panic!("{error:?}") };
+        assert!(matches!(&refused.0[..], [Refusal::Rewritten { done: 2, .. }]), "{refused}");
+    }
+    assert_eq!(lines(&db), ["1", "2"]);
+    // The script as it was can still be mended.
+    let mended = logging(dialect, &[ONE, TWO, THREE, FOUR].join(";\n"));
+    repair(&db, &mended).unwrap();
+    resume(&db, &mended).unwrap();
+    assert_eq!(lines(&db), ["1", "2", "3", "4"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_history_of_an_older_program_is_gone_on_with_while_the_script_is_the_same(
+    #[case] dialect: Dialect,
+) {
+    let db = TestDb::new(dialect);
+    let script = format!("{ONE}; INSERT INTO later VALUES (1); {THREE}");
+    let first = logging(dialect, &script);
+    migrate(&db, &first, &Goal::Head).unwrap_err();
+    db.batch("UPDATE underpin_history SET reason = NULL; CREATE TABLE later (a INTEGER)");
+    let edited = logging(dialect, &format!("{ONE}; {THREE}"));
+
+    let refused = repair(&db, &edited).unwrap_err();
+    resume(&db, &first).unwrap();
+
+    assert!(matches!(refused, Error::Refused(_)), "{refused:?}");
+    assert_eq!(lines(&db), ["1", "3"]);
+}
+
+#[rstest]
+#[case::a_table("CREATE TEMP TABLE kept AS SELECT '1' AS line")]
+#[case::a_table_by_its_schema("CREATE TABLE pg_temp.kept AS SELECT '1' AS line")]
+#[case::a_selected_table("SELECT '1' AS line INTO TEMP kept")]
+#[case::a_view("CREATE TEMP VIEW kept AS SELECT '1' AS line")]
+#[case::in_code("DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE kept (line text)'; END $$")]
+#[case::a_prepared_statement("PREPARE q AS SELECT 1")]
+#[case::a_cursor("DECLARE c CURSOR WITH HOLD FOR SELECT 1")]
+#[case::a_channel("LISTEN x")]
+#[case::an_advisory_lock("SELECT pg_advisory_lock(7)")]
+#[case::a_setting_of_code("DO $$ BEGIN PERFORM set_config('search_path', 'extra', false); END $$")]
+#[case::a_setting_that_is_worked_out("SELECT set_config('search_path', current_schema(), false)")]
+fn what_ended_with_the_session_refuses_to_go_on(#[case] made: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let script = format!("{ONE};\n{made};\nINSERT INTO later VALUES (1);\n{THREE}");
+    let catalog = logging(Dialect::Postgres, &script);
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (a INTEGER)");
+
+    let error = resume(&db, &catalog).unwrap_err();
+
+    let Error::Refused(refused) = error else { panic!("{error:?}") };
+    assert!(
+        matches!(&refused.0[..], [Refusal::SessionLost { statement: 2, line: 2, .. }]),
+        "{refused}"
+    );
+    assert_eq!(lines(&db), ["1"]);
+}
+
+#[rstest]
+#[case("CREATE TEMP TABLE kept AS SELECT '1' AS line")]
+#[case("CREATE TABLE [temp] . kept (line TEXT)")]
+#[case("CREATE TEMPORARY VIEW kept AS SELECT '1' AS line")]
+fn what_ended_with_the_connection_refuses_to_go_on(#[case] made: &str) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let catalog = logging(Dialect::Sqlite, &format!("{made}; INSERT INTO later VALUES (1)"));
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (a INTEGER)");
+
+    let error = resume(&db, &catalog).unwrap_err().to_string();
+
+    assert!(error.contains("cannot go on by itself: statement 1 at line 1"), "{error}");
+}
+
+/// Where a table is made says what the path was.
+#[rstest]
+#[case::set("SET search_path TO extra", "extra")]
+#[case::set_and_reset("SET search_path TO extra; RESET search_path", "public")]
+#[case::set_twice("SET search_path TO public; SET/**/search_path = 'extra'", "extra")]
+#[case::reset_all("SET search_path TO extra; RESET ALL", "public")]
+#[case::by_a_function("SELECT pg_catalog.set_config('search_path', 'extra', false)", "extra")]
+#[case::for_a_transaction("BEGIN; SET LOCAL search_path TO extra; COMMIT", "public")]
+#[case::in_a_transaction("BEGIN; SET search_path TO extra; COMMIT", "extra")]
+#[case::rolled_back("BEGIN; SET search_path TO extra; ROLLBACK", "public")]
+#[case::discarded("SET search_path TO extra; DISCARD ALL", "public")]
+fn the_session_is_as_the_script_had_set_it(#[case] set: &str, #[case] schema: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    db.batch("CREATE SCHEMA extra");
+    let gate = "SELECT 1 / (SELECT count(*) FROM public.gate)";
+    let catalog =
+        logging(Dialect::Postgres, &format!("{set}; {gate}; CREATE TABLE made (a INTEGER)"));
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("INSERT INTO gate VALUES (1)");
+
+    resume(&db, &catalog).unwrap();
+
+    let made = "SELECT schemaname::text FROM pg_tables WHERE tablename = 'made'";
+    assert_eq!(db.texts(made), [schema]);
+}
+
+#[test]
+fn pragmas_are_as_the_script_had_set_them() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let script = "PRAGMA recursive_triggers = ON; PRAGMA/**/[case_sensitive_like] = 1; \
+                  PRAGMA recursive_triggers = OFF; SELECT ok FROM later; \
+                  INSERT INTO log SELECT recursive_triggers || ('a' LIKE 'A') FROM pragma_recursive_triggers";
+    let catalog = logging(Dialect::Sqlite, script);
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (ok INTEGER)");
+
+    resume(&db, &catalog).unwrap();
+
+    assert_eq!(lines(&db), ["00"]);
+    assert_eq!(own_tables(&db), ["gate", "later", "log"]);
+}
