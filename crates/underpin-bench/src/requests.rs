@@ -158,11 +158,11 @@ impl Client {
 }
 
 fn get(path: &str) -> anyhow::Result<Request<Full<Bytes>>> {
-    Ok(Request::get(path).header(header::HOST, "bench").body(Full::default())?)
+    Ok(Request::get(path).header(header::HOST, "localhost").body(Full::default())?)
 }
 
 fn post(path: &str, body: &Value) -> anyhow::Result<Request<Full<Bytes>>> {
     let body = Full::from(body.to_string());
-    let request = Request::post(path).header(header::HOST, "bench");
+    let request = Request::post(path).header(header::HOST, "localhost");
     Ok(request.header(header::CONTENT_TYPE, "application/json").body(body)?)
 }

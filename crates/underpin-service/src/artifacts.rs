@@ -11,7 +11,7 @@ use std::{
 
 use chrono::NaiveDateTime;
 use futures_util::FutureExt as _;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use underpin_db::{Db, DbConn, DbError};
 use underpin_models::project::{
     Artifact, ArtifactRepository as _, ArtifactStorage, NewArtifact, Refusal,
@@ -267,10 +267,21 @@ async fn here<T: Send + 'static>(
     }
 }
 
+/// Threads that work on files at a time: SQLite has its threads from the same hundreds, and is not to wait for
+/// however many files are asked for.
+static FILES: Semaphore = Semaphore::const_new(16);
+
 /// Runs `work` on a thread that may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
+    // It is never closed. The thread keeps its place, also when nobody waits for it any more.
+    let place = FILES.acquire().await.map_err(|_| StoreError::Stopping)?;
+    let work = move || {
+        let done = work();
+        drop(place);
+        done
+    };
     joined(tokio::task::spawn_blocking(work).await)
 }
 

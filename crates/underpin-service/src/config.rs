@@ -14,11 +14,11 @@ use underpin::Options;
 use underpin_db::{DatabaseUrl, PoolOptions};
 use underpin_projects::Settings as ProjectSettings;
 
-use crate::{AdminToken, jobs, nats};
+use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
 mod keys;
 
-use keys::{Keys, directory, flag, level, origins, positive};
+use keys::{Keys, directory, flag, hosts, level, origins, positive};
 
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
 #[derive(Debug, Clone)]
@@ -41,14 +41,20 @@ pub struct Config {
     pub artifact_limit: u64,
     /// `HTTP_ADDR`
     pub http_addr: SocketAddr,
+    /// `HTTP_HOSTS`: names that this service has, besides `localhost`.
+    pub http_hosts: Vec<String>,
     /// `HTTP_BODY_LIMIT_BYTES`
     pub http_body_limit: usize,
     /// `HTTP_TIMEOUT_SECONDS`
     pub http_timeout: Duration,
+    /// `HTTP_MAX_…`, `HTTP_KEEP_ALIVE_SECONDS`
+    pub http_limits: Limits,
     /// `CORS_ORIGINS`: pages of these origins may use the API of projects.
     pub cors_origins: Vec<HeaderValue>,
     /// `ADMIN_TOKEN`: without one, nobody may make, see or revoke the tokens of callers.
-    pub admin_token: Option<AdminToken>,
+    pub admin_token: Option<Secret>,
+    /// `PROJECT_READ_TOKEN`, `PROJECT_WRITE_TOKEN`: without them whoever reaches the port may use projects.
+    pub project_tokens: ProjectTokens,
     /// `NATS_*`; `None` without `NATS_URL`.
     pub nats: Option<nats::Settings>,
     /// `RETENTION_*` and `OPTIMIZE_*`
@@ -148,10 +154,13 @@ impl Config {
             http_addr: keys.get("HTTP_ADDR", SocketAddr::from(([127, 0, 0, 1], 8080)), |text| {
                 text.parse().map_err(|_| "an address with a port, such as 127.0.0.1:8080")
             }),
+            http_hosts: keys.get("HTTP_HOSTS", Vec::new(), hosts),
             http_body_limit: keys.get("HTTP_BODY_LIMIT_BYTES", 65_536, positive),
             http_timeout: keys.some_seconds("HTTP_TIMEOUT_SECONDS", Duration::from_secs(30)),
+            http_limits: keys.limits(),
             cors_origins: keys.get("CORS_ORIGINS", Vec::new(), origins),
-            admin_token: keys.admin_token("ADMIN_TOKEN"),
+            admin_token: keys.secret("ADMIN_TOKEN"),
+            project_tokens: keys.project_tokens(),
             nats: keys.nats(),
             jobs: keys.jobs(),
             log_level: keys.get("LOG_LEVEL", "info".to_owned(), level),
@@ -298,6 +307,39 @@ mod tests {
     }
 
     #[test]
+    fn tokens_of_projects_fit_together_and_are_shown_nowhere() {
+        let (read_it, write_it) = ("hunter2-hunter2-read", "hunter2-hunter2-write");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        std::fs::write(&file, format!("{write_it}\n")).unwrap();
+        let file = file.to_str().unwrap();
+        let missing = "/no/such/file";
+        for (pairs, expected) in [
+            (&[("PROJECT_READ_TOKEN", read_it)][..], "set `PROJECT_WRITE_TOKEN` as well"),
+            (&[("PROJECT_WRITE_TOKEN", "hunter2")], "at least 16 characters"),
+            (
+                &[("PROJECT_WRITE_TOKEN", write_it), ("PROJECT_READ_TOKEN", write_it)],
+                "another token",
+            ),
+            (
+                &[("PROJECT_WRITE_TOKEN", write_it), ("PROJECT_WRITE_TOKEN_FILE", file)],
+                "one of both",
+            ),
+            (&[("ADMIN_TOKEN_FILE", missing)], "cannot read"),
+        ] {
+            let error = read(pairs).unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{expected}: {error}");
+        }
+
+        let pairs = [("PROJECT_READ_TOKEN", read_it), ("PROJECT_WRITE_TOKEN_FILE", file)];
+        let config = read(&pairs).unwrap();
+        let tokens = &config.project_tokens;
+        assert!(tokens.write.as_ref().unwrap().is(write_it));
+        assert!(tokens.read.as_ref().unwrap().is(read_it));
+        assert!(!format!("{config} {config:?}").contains("hunter2"));
+    }
+
+    #[test]
     fn what_cannot_work_is_refused_before_anything_starts() {
         for (key, value) in [
             ("DATABASE_URL", "sqlite::memory:"),
@@ -312,10 +354,20 @@ mod tests {
             ("DB_POOL_RECYCLE_SECONDS", "0"),
             ("HTTP_BODY_LIMIT_BYTES", "0"),
             ("HTTP_TIMEOUT_SECONDS", "0"),
+            ("HTTP_KEEP_ALIVE_SECONDS", "0"),
+            ("HTTP_MAX_CONNECTIONS", "0"),
+            ("HTTP_MAX_CONNECTIONS_PER_ADDRESS", "-1"),
+            ("HTTP_MAX_LISTENERS", "0"),
+            ("HTTP_MAX_LISTENERS_PER_ADDRESS", "many"),
+            ("HTTP_MAX_UPLOADS", "0"),
             ("PROJECT_MAX_OPEN", "0"),
             ("PROJECT_IDLE_SECONDS", "0"),
             ("DATA_DIR", "a\u{fffd}"),
             ("ARTIFACT_LIMIT_BYTES", "64MiB"),
+            ("HTTP_HOSTS", "data.example:8080"),
+            ("HTTP_HOSTS", "http://data.example"),
+            ("HTTP_HOSTS", "data.example,"),
+            ("HTTP_HOSTS", "*"),
             ("CORS_ORIGINS", "localhost:3000"),
             ("CORS_ORIGINS", "http://localhost:3000/"),
             ("CORS_ORIGINS", "*"),

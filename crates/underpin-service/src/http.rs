@@ -1,12 +1,12 @@
 //! What the service answers; one file per resource.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::Uri,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -18,8 +18,11 @@ use underpin_projects::Projects;
 
 use crate::{Config, artifacts::Store, feed::Feed};
 
+mod access;
+mod arrival;
 mod auth;
 mod cached;
+mod connections;
 mod current;
 mod error;
 mod extract;
@@ -28,7 +31,9 @@ mod flat;
 mod guard;
 mod health;
 mod history;
+mod host;
 mod input;
+mod limits;
 mod live;
 mod metrics;
 mod open;
@@ -38,17 +43,25 @@ mod outbound;
 mod page;
 mod ready;
 mod say;
+mod server;
 mod stats;
 mod tokens;
 mod user;
 mod v1;
+mod wire;
 
-pub use auth::AdminToken;
+pub use access::ProjectTokens;
+pub use auth::Secret;
+pub use limits::Limits;
 
 use cached::Cached;
+use connections::{Connections, Patience};
 use error::{ApiError, Code};
 use failure::Failure;
+use limits::Places;
 
+/// How long the head of a request may take, at most.
+const HEAD: Duration = Duration::from_secs(10);
 /// How long the database may take for an answer about itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -63,6 +76,9 @@ pub(crate) struct State {
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
     page: Cached<page::Page>,
+    /// Places of those who listen, and of files that are received.
+    listeners: Places,
+    uploads: Places,
     stopping: watch::Sender<bool>,
 }
 
@@ -72,6 +88,9 @@ impl State {
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
         let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
         let feed = Feed::start(db.clone(), projects.clone());
+        let most = config.http_limits;
+        let listeners = Places::new("listeners", most.listeners, most.listeners_of_address);
+        let uploads = Places::new("uploads", most.uploads, most.uploads.div_ceil(2));
         Self {
             config,
             db,
@@ -82,6 +101,8 @@ impl State {
             health: Cached::default(),
             outbound: Cached::default(),
             page: Cached::default(),
+            listeners,
+            uploads,
             stopping,
         }
     }
@@ -106,13 +127,15 @@ impl State {
 pub(crate) async fn serve(
     listener: TcpListener,
     state: Arc<State>,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let feed = state.feed.clone();
-    axum::serve(listener, router(state)).with_graceful_shutdown(stop).await?;
+    stop: impl Future<Output = ()> + Send,
+) {
+    let (feed, limits, timeout) =
+        (state.feed.clone(), state.config.http_limits, state.config.http_timeout);
+    let patience = Patience { head: timeout.min(HEAD), idle: limits.keep_alive, answer: timeout };
+    let connections = Connections::new(limits, patience);
+    server::serve(listener, router(state), connections, stop).await;
     // WebSockets are no requests any more: the server does not wait for them.
     feed.nobody_listens().await;
-    Ok(())
 }
 
 fn router(state: Arc<State>) -> Router {
@@ -120,28 +143,34 @@ fn router(state: Arc<State>) -> Router {
     // A file, and what is sent around it.
     let uploads = state.artifacts.limit().saturating_add(limit as u64);
     let uploads = DefaultBodyLimit::max(usize::try_from(uploads).unwrap_or(usize::MAX));
-    let (projects, of_projects) = v1::routes(uploads).split_for_parts();
+    let (projects, mut of_projects) = v1::routes(uploads).split_for_parts();
+    openapi::may_need_token(&mut of_projects);
+    let pages = Router::new()
+        .route("/projects", get(page::projects::list))
+        .route("/projects/{project_id}", get(page::projects::one));
     let projects = projects
         .merge(flat::routes(uploads))
+        .merge(live::sockets())
+        .merge(pages)
         // Within the layers: a browser asks with a method that no route has whether it may.
         .method_not_allowed_fallback(other_methods)
-        .layer(from_fn_with_state(Arc::clone(&state), origin::check))
+        .layer(from_fn(input::unless_read))
+        .layer(from_fn_with_state(Arc::clone(&state), access::check))
         .layer(option_layer(origin::cors(&state.config.cors_origins)));
     let (routes, mut document) = openapi::routes().split_for_parts();
     document.merge(of_projects);
     openapi::name_operations(&mut document);
     routes
         .route("/", get(page::get))
-        .route("/projects", get(page::projects::list))
-        .route("/projects/{project_id}", get(page::projects::one))
         .merge(openapi::viewer(document))
         .merge(projects)
-        .merge(live::sockets())
         .fallback(async |uri: Uri| {
             flat::without_slash(&uri).unwrap_or_else(|| refuse(uri.path(), no_route()))
         })
         .method_not_allowed_fallback(other_methods)
         .layer(DefaultBodyLimit::max(limit))
+        .layer(from_fn_with_state(Arc::clone(&state), origin::check))
+        .layer(from_fn_with_state(Arc::clone(&state), host::check))
         .layer(from_fn_with_state(timeout, guard::guard))
         .with_state(state)
 }

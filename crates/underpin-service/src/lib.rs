@@ -19,7 +19,7 @@ mod shutdown;
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use futures_util::{FutureExt as _, TryFutureExt as _};
+use futures_util::FutureExt as _;
 use tokio::{
     net::TcpListener,
     sync::{oneshot, watch},
@@ -31,7 +31,7 @@ use crate::nats::Nats;
 
 pub use crate::{
     config::{Config, ConfigErrors, Environment, LogFormat},
-    http::AdminToken,
+    http::{Limits, ProjectTokens, Secret},
     schema::Behind,
 };
 
@@ -40,7 +40,7 @@ pub use crate::{
 /// # Errors
 ///
 /// What kept it from starting; nothing was started after that.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(mut config: Config) -> anyhow::Result<()> {
     log::start(&config);
     tracing::info!("starting underpin-service {}: {config}", env!("CARGO_PKG_VERSION"));
     let metrics = metrics::install()?;
@@ -55,7 +55,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             std::process::exit(0);
         }
     }
-    descriptors::allow(&config);
+    config.http_limits = config.http_limits.within(descriptors::allow(&config));
     let db = Db::connect(&config.database_url, &config.pool).await;
     let db = db.map_err(underpin::Error::from)?;
     let (leads, leading) = watch::channel(false);
@@ -78,7 +78,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let election = leader::run(membership, leads, left.map(drop));
     let election = tokio::spawn(election);
     let stop = shutdown::requested(signals, Arc::clone(&state)).boxed().shared();
-    announce(listener.local_addr()?);
+    announce(listener.local_addr()?, &config.project_tokens);
     let serve = Box::pin(async {
         let serve_bot = async {
             match nats {
@@ -86,7 +86,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
                 None => Ok(()),
             }
         };
-        let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map_err(Into::into);
+        let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map(Ok);
         let jobs = jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone());
         let jobs = jobs.map(Ok);
         tokio::try_join!(serve_bot, answer, jobs).map(drop)
@@ -107,6 +107,21 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, tokens: &ProjectTokens) {
+    if !address.ip().is_loopback() {
+        let open = match (&tokens.read, &tokens.write) {
+            (_, None) => Some("read and change"),
+            (None, Some(_)) => Some("read"),
+            (Some(_), Some(_)) => None,
+        };
+        if let Some(open) = open {
+            tracing::warn!(
+                %address,
+                "WHOEVER REACHES {address} MAY {}: set `PROJECT_READ_TOKEN` and `PROJECT_WRITE_TOKEN`, or \
+                 let a proxy with a login alone reach it",
+                format!("{open} every project").to_uppercase()
+            );
+        }
+    }
     tracing::info!(%address, "listening on http://{address}: see /health and /ready");
 }

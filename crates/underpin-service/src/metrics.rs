@@ -53,6 +53,13 @@ fn describe() {
     let text = "From the end of a request's head to its answer.";
     describe_histogram!("underpin_http_request_seconds", Unit::Seconds, text);
 
+    describe_gauge!("underpin_http_connections", "Connections of clients.");
+    let text =
+        "Connections that were cut off, by what was waited for: idle, head, answer, or full.";
+    describe_counter!("underpin_http_connections_cut_total", text);
+    let text = "Requests for a place that were refused: connections, listeners, uploads.";
+    describe_counter!("underpin_http_refused_total", text);
+
     describe_counter!("underpin_events_total", "Events from NATS by subject and outcome.");
     describe_histogram!("underpin_event_group_size", "Events applied in one transaction.");
     describe_gauge!("underpin_events_waiting", "Events received and not yet applied.");
@@ -97,6 +104,8 @@ mod tests {
         let handle = install().unwrap();
         for name in [
             "underpin_http_requests_total",
+            "underpin_http_connections_cut_total",
+            "underpin_http_refused_total",
             "underpin_events_total",
             "underpin_events_dropped_total",
             "underpin_requests_total",
@@ -111,6 +120,7 @@ mod tests {
             histogram!(name).record(3.0);
         }
         for name in [
+            "underpin_http_connections",
             "underpin_events_waiting",
             "underpin_stream_lag",
             "underpin_leader",
@@ -134,7 +144,7 @@ mod tests {
             let names = lines.map(|line| line.split(' ').next().unwrap_or_default().to_owned());
             names.collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!((of("# TYPE ").len(), of("# HELP ")), (22, of("# TYPE ")), "{text}");
+        assert_eq!((of("# TYPE ").len(), of("# HELP ")), (25, of("# TYPE ")), "{text}");
         assert!(text.contains("underpin_job_seconds_bucket{le=\"5\"} 1"), "{text}");
         assert!(text.contains("underpin_event_group_size_bucket{le=\"5\"} 1"), "{text}");
         assert!(!text.contains("summary"), "{text}");

@@ -1,20 +1,20 @@
-//! Contents that are asked for: proven before the first byte goes out.
+//! Contents that are asked for: proven while they go out, so that the first byte does not wait for the last.
 
 use std::{
     fs::File,
-    io::{self, Read as _, Seek as _},
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, stream::try_unfold};
+use futures_util::{Stream, StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use underpin_models::project::Artifact;
 
 use super::{Place, Store, StoreError, blocking, receive::hexadecimal};
 
-/// Bytes that are read at a time.
-const PIECE: u64 = 256 * 1024;
+/// Bytes that are read at a time. So much of each content waits in memory for its client.
+const PIECE: u64 = 64 * 1024;
 
 /// The content of an artifact, open. It stays what it is when the artifact is deleted meanwhile.
 #[derive(Debug)]
@@ -25,11 +25,17 @@ pub struct Content {
     file: File,
     /// Bytes that are still to be read.
     left: u64,
+    /// What was read, and what it has to be in the end, if the row says so.
+    hash: Sha256,
+    expected: Option<String>,
+    id: i32,
+    /// The first piece: it is read before anybody hears that there is a content.
+    first: Vec<u8>,
 }
 
 impl Store {
-    /// Opens the content of an artifact, once it is seen to be what the row says: as large, and with
-    /// its SHA-256. What the row does not say is not compared.
+    /// Opens the content of an artifact that is as large as the row says. What the row does not say is not
+    /// compared. One of one piece is seen to have its SHA-256; a larger one is while it is streamed.
     ///
     /// # Errors
     ///
@@ -39,14 +45,13 @@ impl Store {
         let (store, artifact) = (self.clone(), artifact.clone());
         blocking(move || {
             let mut content = store.find(&artifact)?;
-            content.verify(&artifact)?;
+            content.first = content.next(PIECE)?;
             Ok(content)
         })
         .await
     }
 
-    /// Reads the content of an artifact as a text of at most `most` bytes, proven as by
-    /// [`Store::open`].
+    /// Reads the content of an artifact as a text of at most `most` bytes, and proves it.
     ///
     /// # Errors
     ///
@@ -58,7 +63,6 @@ impl Store {
             if content.size > most {
                 return Err(StoreError::TooLong { most, found: content.size });
             }
-            content.verify(&artifact)?;
             let text = String::from_utf8(content.next(content.size)?);
             text.map_err(|_| StoreError::NotText { id: artifact.id })
         })
@@ -77,7 +81,23 @@ impl Store {
             _ => StoreError::file("read", &path)(error),
         })?;
         let (file, size) = opened.ok_or(StoreError::NotStored { id })?;
-        Ok(Content { name: name.to_owned(), size, path, file, left: size })
+        if let Some(expected) = artifact.file_size
+            && u64::try_from(expected) != Ok(size)
+        {
+            let (expected, found) = (format!("{expected} bytes"), format!("{size} bytes"));
+            return Err(StoreError::Corrupt { id, path, expected, found });
+        }
+        Ok(Content {
+            name: name.to_owned(),
+            size,
+            path,
+            file,
+            left: size,
+            hash: Sha256::new(),
+            expected: artifact.sha256.clone(),
+            id,
+            first: Vec::new(),
+        })
     }
 }
 
@@ -104,43 +124,21 @@ impl Content {
         self.size
     }
 
-    /// Its bytes, exactly [`Content::size`] of them, or an error.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static {
-        try_unfold(self, |mut content| {
+    /// Its bytes, exactly [`Content::size`] of them, or an error. The last ones come only once all are seen to
+    /// be what was stored: what is damaged never comes whole.
+    pub fn into_stream(mut self) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static {
+        let first = std::mem::take(&mut self.first);
+        let first = stream::iter((!first.is_empty()).then(|| Ok(first.into())));
+        first.chain(stream::try_unfold(self, async |mut content| {
+            if content.left == 0 {
+                return Ok(None);
+            }
             blocking(move || {
                 let piece = content.next(PIECE)?;
-                Ok((!piece.is_empty()).then(|| (piece.into(), content)))
+                Ok(Some((piece.into(), content)))
             })
-        })
-    }
-
-    /// Reads the file to its end, and is at its beginning again.
-    fn verify(&mut self, artifact: &Artifact) -> Result<(), StoreError> {
-        let corrupt = |expected: String, found: String, path: &Path| {
-            Err(StoreError::Corrupt { id: artifact.id, path: path.to_owned(), expected, found })
-        };
-        if let Some(size) = artifact.file_size
-            && u64::try_from(size) != Ok(self.size)
-        {
-            return corrupt(format!("{size} bytes"), format!("{} bytes", self.size), &self.path);
-        }
-        let Some(expected) = &artifact.sha256 else { return Ok(()) };
-        let mut hash = Sha256::new();
-        loop {
-            let piece = self.next(PIECE)?;
-            if piece.is_empty() {
-                break;
-            }
-            hash.update(&piece);
-        }
-        let found = hexadecimal(hash);
-        if !expected.eq_ignore_ascii_case(&found) {
-            let sha256 = |hash: &str| format!("SHA-256 {hash}");
-            return corrupt(sha256(expected), sha256(&found), &self.path);
-        }
-        self.file.rewind().map_err(StoreError::file("read", &self.path))?;
-        self.left = self.size;
-        Ok(())
+            .await
+        }))
     }
 
     /// The next bytes, `most` at most, and nothing only at the end.
@@ -150,6 +148,18 @@ impl Content {
         let read = self.file.read_exact(&mut piece);
         read.map_err(StoreError::file("read", &self.path))?;
         self.left -= wanted;
+        if let Some(expected) = &self.expected {
+            self.hash.update(&piece);
+            if self.left == 0 {
+                let found = hexadecimal(std::mem::take(&mut self.hash));
+                if !expected.eq_ignore_ascii_case(&found) {
+                    let sha256 = |hash: &str| format!("SHA-256 {hash}");
+                    let (expected, found) = (sha256(expected), sha256(&found));
+                    let (id, path) = (self.id, self.path.clone());
+                    return Err(StoreError::Corrupt { id, path, expected, found });
+                }
+            }
+        }
         Ok(piece)
     }
 }

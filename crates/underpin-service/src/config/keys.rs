@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use underpin::{Options, Policy};
 use underpin_db::DatabaseUrl;
 
-use crate::{AdminToken, jobs, nats};
+use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
 /// Where the keys' values come from, and what was wrong with them so far.
 pub(super) struct Keys<F> {
@@ -98,6 +98,26 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         }
     }
 
+    pub(super) fn limits(&mut self) -> Limits {
+        let usual = Limits::default();
+        Limits {
+            connections: self.get("HTTP_MAX_CONNECTIONS", usual.connections, positive),
+            connections_of_address: self.get(
+                "HTTP_MAX_CONNECTIONS_PER_ADDRESS",
+                usual.connections_of_address,
+                positive,
+            ),
+            listeners: self.get("HTTP_MAX_LISTENERS", usual.listeners, positive),
+            listeners_of_address: self.get(
+                "HTTP_MAX_LISTENERS_PER_ADDRESS",
+                usual.listeners_of_address,
+                positive,
+            ),
+            uploads: self.get("HTTP_MAX_UPLOADS", usual.uploads, positive),
+            keep_alive: self.some_seconds("HTTP_KEEP_ALIVE_SECONDS", usual.keep_alive),
+        }
+    }
+
     /// The servers of NATS, whose errors never quote who logs in.
     fn servers(&mut self, key: &str) -> Vec<async_nats::ServerAddr> {
         let text = (self.lookup)(key).unwrap_or_default();
@@ -119,15 +139,44 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         })
     }
 
-    /// A token, which no error quotes.
-    pub(super) fn admin_token(&mut self, key: &str) -> Option<AdminToken> {
-        let text = (self.lookup)(key).filter(|text| !text.is_empty())?;
-        let token = AdminToken::new(&text);
-        if token.is_none() {
-            let least = AdminToken::LEAST;
-            self.errors.push(format!("`{key}`: expected at least {least} characters, found fewer"));
+    /// A secret, given itself or as a file with it, which no error quotes.
+    pub(super) fn secret(&mut self, key: &str) -> Option<Secret> {
+        let value = |key: &str| (self.lookup)(key).filter(|text| !text.is_empty());
+        let file = format!("{key}_FILE");
+        let wrong = match (value(key), value(&file)) {
+            (None, None) => return None,
+            (Some(_), Some(_)) => format!("`{key}` and `{file}`: expected one of both"),
+            (Some(text), None) => match Secret::new(&text) {
+                Some(secret) => return Some(secret),
+                None => short(key),
+            },
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(text) => match Secret::new(text.trim()) {
+                    Some(secret) => return Some(secret),
+                    None => short(&file),
+                },
+                Err(error) => format!("`{file}`: cannot read `{path}`: {error}"),
+            },
+        };
+        self.errors.push(wrong);
+        None
+    }
+
+    pub(super) fn project_tokens(&mut self) -> ProjectTokens {
+        let read = self.secret("PROJECT_READ_TOKEN");
+        let write = self.secret("PROJECT_WRITE_TOKEN");
+        match (&read, &write) {
+            (Some(_), None) if self.errors.is_empty() => self.errors.push(
+                "`PROJECT_READ_TOKEN`: changes would be open to everybody: set `PROJECT_WRITE_TOKEN` as \
+                 well"
+                    .to_owned(),
+            ),
+            (Some(read), Some(write)) if read.equals(write) => self.errors.push(
+                "`PROJECT_READ_TOKEN`: expected another token than `PROJECT_WRITE_TOKEN`".to_owned(),
+            ),
+            _ => {}
         }
-        token
+        ProjectTokens { read, write }
     }
 
     pub(super) fn seconds(&mut self, key: &str, default: Duration) -> Duration {
@@ -141,6 +190,11 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
             text.parse().map(Duration::from_millis).map_err(|_| "whole milliseconds")
         })
     }
+}
+
+/// What is wrong with a secret.
+fn short(key: &str) -> String {
+    format!("`{key}`: expected at least {} characters, found fewer", Secret::LEAST)
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -176,6 +230,17 @@ pub(super) fn origins(text: &str) -> Result<Vec<HeaderValue>, &'static str> {
     };
     let all: Option<_> = text.split(',').map(|one| origin(one.trim())).collect();
     all.ok_or("origins such as `http://localhost:3000`, with commas between them")
+}
+
+/// Names of hosts, without their ports.
+pub(super) fn hosts(text: &str) -> Result<Vec<String>, &'static str> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let name = |one: &str| {
+        let name = one.strip_suffix('.').unwrap_or(one);
+        (!name.is_empty() && name.chars().all(fits)).then(|| name.to_owned())
+    };
+    let all: Option<_> = text.split(',').map(|one| name(one.trim())).collect();
+    all.ok_or("names such as `data.example.org`, without ports and with commas between them")
 }
 
 /// A directory, which need not exist.

@@ -13,12 +13,12 @@ use underpin_models::bot::ApiTokenRepository as _;
 use super::{State, error::ApiError};
 use crate::clock;
 
-/// The secret of the operator, as its SHA-256: all digests have one length, so that comparing two
+/// A secret that opens something, as its SHA-256: all digests have one length, so that comparing two
 /// tells nothing about the secret, its length included.
 #[derive(Clone)]
-pub struct AdminToken([u8; 32]);
+pub struct Secret([u8; 32]);
 
-impl AdminToken {
+impl Secret {
     /// Characters that one must have.
     pub const LEAST: usize = 16;
 
@@ -34,11 +34,17 @@ impl AdminToken {
         let digest: [u8; 32] = Sha256::digest(token).into();
         self.0.ct_eq(&digest).into()
     }
+
+    /// Whether both are made of the same text.
+    #[must_use]
+    pub fn equals(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
 }
 
-impl fmt::Debug for AdminToken {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AdminToken(…)")
+        f.write_str("Secret(…)")
     }
 }
 
@@ -64,10 +70,15 @@ impl FromRequestParts<Arc<State>> for Admin {
     }
 }
 
-/// The token of `Bearer <token>`; the word's case does not count.
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii_start())
+/// The token of `Bearer <token>`.
+pub(super) fn bearer(value: &[u8]) -> Option<&[u8]> {
+    scheme(value, b"bearer ")
+}
+
+/// What follows the word, whose case does not count.
+pub(super) fn scheme<'a>(value: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = value.split_at_checked(word.len())?;
+    found.eq_ignore_ascii_case(word).then(|| rest.trim_ascii_start())
 }
 
 /// Somebody with a token that is not revoked; it is noted that the token was used.

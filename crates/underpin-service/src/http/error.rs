@@ -20,14 +20,20 @@ pub(super) enum Code {
     Invalid,
     /// 401: no token, or one that does not open this.
     Unauthorized,
+    /// 403: a page of another origin asks, and `CORS_ORIGINS` does not name it.
+    Forbidden,
     /// 404: no such route, or nothing of this name.
     NotFound,
     /// 405: the route exists, the method does not.
     MethodNotAllowed,
+    /// 408: the body did not come, or too slowly; nothing was done.
+    BodyTooSlow,
     /// 413: the body is larger than `HTTP_BODY_LIMIT_BYTES`.
     BodyTooLarge,
     /// 415: the body is not declared as `application/json`.
     UnsupportedMediaType,
+    /// 421: the host that the request names is none of this service's: `HTTP_HOSTS` says which are.
+    WrongHost,
     /// 500: a fault on this side; the log says which.
     Internal,
     /// 503: no connection to the database; nothing was done.
@@ -41,10 +47,13 @@ impl Code {
         match self {
             Self::Invalid => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::DatabaseUnavailable | Self::Timeout => StatusCode::SERVICE_UNAVAILABLE,
         }

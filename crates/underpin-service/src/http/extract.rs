@@ -7,7 +7,10 @@ use axum::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::error::{ApiError, unreadable};
+use super::{
+    error::{ApiError, unreadable},
+    input::number,
+};
 
 /// A body, of a request or of an answer. A request's is an object: Serde alone would also take an
 /// array of the fields.
@@ -50,8 +53,8 @@ pub(super) fn text(field: &'static str, value: String) -> Result<String, ApiErro
 
 /// The number in `value`, at least 1; more than `most` counts as `most`.
 pub(super) fn count(field: &'static str, value: &str, most: i64) -> Result<i64, ApiError> {
-    match value.parse::<i64>() {
-        Ok(number @ 1..) => Ok(number.min(most)),
+    match number(value) {
+        Some(number @ 1..) => Ok(number.min(most)),
         _ => Err(ApiError::invalid(field, "expected a whole number from 1")),
     }
 }

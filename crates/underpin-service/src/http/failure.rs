@@ -17,6 +17,9 @@ use utoipa::ToSchema;
 use super::error::{ApiError, Cause};
 use crate::artifacts::StoreError;
 
+/// Faults that are told at most: the answer to a small body is small.
+const MOST_FAULTS: usize = 100;
+
 /// The body of a failure.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FailureBody {
@@ -86,7 +89,8 @@ impl Failure {
     }
 
     /// Values that cannot be used.
-    pub(super) fn faults(faults: Vec<Fault>) -> Self {
+    pub(super) fn faults(mut faults: Vec<Fault>) -> Self {
+        faults.truncate(MOST_FAULTS);
         let detail = Detail::Faults(faults);
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail, cause: None }
     }
@@ -143,7 +147,10 @@ impl From<StoreError> for Failure {
             StoreError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, text),
             StoreError::Stream(source) => match source.downcast::<MultipartError>() {
                 Ok(error) => (*error).into(),
-                Err(_) => Self::new(StatusCode::BAD_REQUEST, text),
+                Err(_) => Self {
+                    cause: Some(text),
+                    ..Self::new(StatusCode::BAD_REQUEST, "the content did not come to its end")
+                },
             },
             StoreError::Mismatch { .. } => {
                 let fault = Fault::new("value_error", text);
@@ -223,7 +230,17 @@ impl From<ProjectError> for Failure {
                 let fault = Fault::new("value_error", text);
                 Self::faults(vec![fault.within("name").within("body")])
             }
-            ProjectError::Behind { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, text),
+            // Where its database is, is for the log.
+            ProjectError::Behind { id, pending, .. } => Self {
+                cause: Some(text),
+                ..Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!(
+                        "the schema of project {id} is behind by {pending} migrations: the log of the \
+                         service has the command that brings it up to date"
+                    ),
+                )
+            },
             ProjectError::Database(error) => error.into(),
             ProjectError::Gone { id, .. } | ProjectError::Schema { id, .. } => Self {
                 detail: Detail::Text(
@@ -233,6 +250,115 @@ impl From<ProjectError> for Failure {
                 ..Self::internal(text)
             },
             ProjectError::File { .. } | ProjectError::Template(_) => Self::internal(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use underpin_models::registry::ProjectState;
+
+    use super::*;
+
+    /// What no caller is to read.
+    const HIDDEN: [&str; 5] =
+        ["hidden_user", "hidden_host", "54321", "/hidden/dir", "hidden_value"];
+    const URL: &str = "postgres://hidden_user@hidden_host:54321/hidden_value";
+
+    fn path() -> PathBuf {
+        PathBuf::from("/hidden/dir/hidden_value.db")
+    }
+
+    /// A database's error with values in it.
+    fn database(no_connection: bool) -> DbError {
+        DbError { message: format!("{URL}: hidden_value"), no_connection, ..DbError::default() }
+    }
+
+    /// One of each; another kind of error does not compile before it is here.
+    fn of_projects() -> Vec<ProjectError> {
+        let (id, reason) = (1, || format!("{URL} {}", path().display()));
+        let all = vec![
+            ProjectError::Unknown(id),
+            ProjectError::NameTaken("a name that the caller sent".to_owned()),
+            ProjectError::Name { found: 0, most: 255 },
+            ProjectError::State { id, state: ProjectState::Archived, expected: "ready" },
+            ProjectError::Behind { id, pending: 1, command: format!("underpin '{URL}'") },
+            ProjectError::Gone { id, url: URL.to_owned() },
+            ProjectError::InUse { id },
+            ProjectError::Schema { id, reason: reason() },
+            ProjectError::File { what: "copy", path: path(), reason: reason() },
+            ProjectError::Template(reason()),
+            ProjectError::Database(database(true)),
+            ProjectError::Database(database(false)),
+        ];
+        for one in &all {
+            match one {
+                ProjectError::Unknown(_)
+                | ProjectError::NameTaken(_)
+                | ProjectError::Name { .. }
+                | ProjectError::State { .. }
+                | ProjectError::Behind { .. }
+                | ProjectError::Gone { .. }
+                | ProjectError::InUse { .. }
+                | ProjectError::Schema { .. }
+                | ProjectError::File { .. }
+                | ProjectError::Template(_)
+                | ProjectError::Database(_) => {}
+            }
+        }
+        all
+    }
+
+    /// The same of contents.
+    fn of_contents() -> Vec<StoreError> {
+        let (id, text) = (1, |text: &str| text.to_owned());
+        let all = vec![
+            StoreError::TooLarge { limit: 1 },
+            StoreError::Stream(Box::new(io::Error::other(format!("{URL} {}", path().display())))),
+            StoreError::Mismatch { expected: text("00"), found: text("01") },
+            StoreError::NotStored { id },
+            StoreError::Gone { id, path: path() },
+            StoreError::Corrupt { id, path: path(), expected: text("00"), found: text("01") },
+            StoreError::TooLong { most: 1, found: 2 },
+            StoreError::NotText { id },
+            StoreError::File { what: "read", path: path(), source: io::Error::other(URL) },
+            StoreError::Database(database(true)),
+            StoreError::Database(database(false)),
+            StoreError::Stopping,
+        ];
+        for one in &all {
+            match one {
+                StoreError::TooLarge { .. }
+                | StoreError::Stream(_)
+                | StoreError::Mismatch { .. }
+                | StoreError::NotStored { .. }
+                | StoreError::Gone { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::TooLong { .. }
+                | StoreError::NotText { .. }
+                | StoreError::File { .. }
+                | StoreError::Database(_)
+                | StoreError::Stopping => {}
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn no_caller_reads_where_something_is_or_what_is_in_a_row() {
+        let projects = of_projects().into_iter().map(|one| (format!("{one:?}"), one.into()));
+        let contents = of_contents().into_iter().map(|one| (format!("{one:?}"), one.into()));
+
+        for (error, failure) in projects.chain(contents) {
+            let failure: Failure = failure;
+            let told = serde_json::to_string(&failure.detail).unwrap();
+            let said = HIDDEN.iter().find(|hidden| told.contains(**hidden));
+            assert_eq!(said, None, "{error}: {told}");
+            // Nothing is lost: the log has it.
+            let hides = HIDDEN.iter().any(|hidden| error.contains(hidden));
+            assert_eq!(failure.cause.is_some(), hides, "{error}: {told}");
         }
     }
 }

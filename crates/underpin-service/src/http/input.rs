@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Multipart, RawPathParams, Request},
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde_json::{Map, Value};
@@ -23,13 +23,17 @@ use utoipa::{
 use super::failure::{Failure, Fault};
 
 mod fields;
+mod form;
 mod kinds;
+mod precondition;
 #[cfg(test)]
 mod tests;
 
 pub(super) use fields::{Fields, Noted};
+pub(super) use form::{Form, Part};
 use kinds::Nested;
 pub(super) use kinds::{Array, Count, Flag, Id, Json, Kind, List, OneOf, Text, Whole};
+pub(super) use precondition::{IfMatch, unless_read};
 
 /// Something that a request says.
 pub(super) trait Input: Sized {
@@ -98,8 +102,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
+/// The number that `text` says, if it says it in the one way that is usual: `7`, and not `+7`, `07` or ` 7`.
+pub(super) fn number(text: &str) -> Option<i64> {
+    text.parse::<i64>().ok().filter(|number| number.to_string() == text)
+}
+
 /// What follows the question mark. Of a parameter that is given twice the last one counts.
 pub(super) struct Query<T>(pub(super) T);
+
+/// Parameters of a query at most.
+const PARAMETERS: usize = 100;
 
 impl<T: Input, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Failure;
@@ -108,7 +120,12 @@ impl<T: Input, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let pairs = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
         let text = |text: Cow<'_, str>| text.into_owned();
         let values = pairs.map(|(name, value)| (text(name), Value::String(text(value))));
-        read(values.collect(), "query").map(Self)
+        let values: Vec<_> = values.take(PARAMETERS + 1).collect();
+        if values.len() > PARAMETERS {
+            let message = format!("expected at most {PARAMETERS} parameters, found more");
+            return all(Err(vec![Fault::new("too_long", message)]), "query");
+        }
+        read(values.into_iter().collect(), "query").map(Self)
     }
 }
 
@@ -174,43 +191,4 @@ fn parameters<T: Input>(place: &ParameterIn) -> Vec<Parameter> {
             .build()
     };
     fields.map(parameter).collect()
-}
-
-/// A body as `multipart/form-data`.
-pub(super) struct Form(pub(super) Multipart);
-
-impl<S: Send + Sync> FromRequest<S> for Form {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let parts = Multipart::from_request(request, state).await;
-        parts.map(Self).map_err(|_| {
-            let message = "expected a body with `Content-Type: multipart/form-data` and a boundary";
-            Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
-        })
-    }
-}
-
-/// `If-Match`: the version that the caller has read; `None` without the header and for `*`.
-pub(super) struct IfMatch(pub(super) Option<i32>);
-
-impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
-        let value = value.to_str().unwrap_or_default().trim();
-        if value == "*" {
-            return Ok(Self(None));
-        }
-        let version = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        let number = version.and_then(|version| version.parse::<i32>().ok());
-        match number.filter(|number| version == Some(&number.to_string())) {
-            Some(version) => Ok(Self(Some(version))),
-            None => Err(Failure::new(
-                StatusCode::PRECONDITION_FAILED,
-                "`If-Match`: expected the `ETag` of an answer, such as `\"3\"`",
-            )),
-        }
-    }
 }

@@ -11,7 +11,9 @@ use axum::{
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::security::{
+        ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+    },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -44,6 +46,9 @@ use super::{State, current, health, history, metrics, outbound, ready, say, stat
 )]
 struct Document;
 
+/// What the document calls a token of projects.
+const PROJECT_TOKEN: &str = "project_token";
+
 /// How callers prove who they are.
 struct Security;
 
@@ -58,6 +63,13 @@ impl Modify for Security {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_token", SecurityScheme::ApiKey(key));
         components.add_security_scheme("admin_token", SecurityScheme::Http(bearer));
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "`PROJECT_WRITE_TOKEN`, or to read `PROJECT_READ_TOKEN`, where they are set",
+            ))
+            .build();
+        components.add_security_scheme(PROJECT_TOKEN, SecurityScheme::Http(bearer));
     }
 }
 
@@ -75,6 +87,18 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))
+}
+
+/// Says of every operation that it takes a token of projects, and may do without.
+pub(super) fn may_need_token(document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let token = SecurityRequirement::new(PROJECT_TOKEN, Vec::<String>::new());
+            operation.security = Some(vec![token, SecurityRequirement::default()]);
+        }
+    }
 }
 
 /// Gives every operation a name of its own, which generators of clients want: method and path.

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State as Shared},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use tower_http::cors::CorsLayer;
 
-use super::{State, failure::Failure};
+use super::{
+    State,
+    error::{ApiError, Code},
+    refuse,
+};
 
 /// Lets pages of `origins`, if there are any, read the answers, as the original project service did
 /// for its front end.
@@ -22,44 +26,50 @@ pub(super) fn cors(origins: &[HeaderValue]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_origin(origins.to_vec())
         .allow_methods(methods)
-        .allow_headers([header::CONTENT_TYPE, header::IF_MATCH])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+        ])
         .expose_headers([header::ETAG, header::LINK, header::LOCATION])
         .allow_credentials(true);
     Some(layer)
 }
 
-/// Refuses a change that a page of somebody else asks for. A browser sends some of them, such as a form
-/// with a file, without asking first.
+/// Refuses what a page of somebody else asks for, where the browser does not ask first whether the page
+/// may: a change, such as a form with a file, and a WebSocket.
 pub(super) async fn check(
     Shared(state): Shared<Arc<State>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let changes = !request.method().is_safe();
-    if changes && !is_allowed(request.headers(), &state.config.cors_origins) {
-        return Failure::new(StatusCode::FORBIDDEN, REFUSED).into_response();
+    let guarded = !request.method().is_safe() || request.headers().contains_key(header::UPGRADE);
+    if guarded && !is_allowed(request.headers(), &state.config.cors_origins) {
+        let message = "this page is of another origin: `CORS_ORIGINS` says which ones may use this";
+        return refuse(request.uri().path(), ApiError::new(Code::Forbidden, message));
     }
     next.run(request).await
 }
 
-/// What a page of somebody else is told.
-pub(super) const REFUSED: &str =
-    "this page is of another origin: `CORS_ORIGINS` says which ones may use this";
-
 /// Whether a request comes from where requests may come from: from no page at all, from a page of this
-/// service, or from one of the origins in `others`.
-///
-/// A browser says with every WebSocket of which origin the page is, and leaves it to the server to
-/// refuse: otherwise every page that somebody visits could use what he can reach.
-pub(super) fn is_allowed(headers: &HeaderMap, others: &[HeaderValue]) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let same_host = || {
-        let host = headers.get(header::HOST)?.as_bytes();
-        let origin = origin.as_bytes();
+/// service, or from one of the origins in `others`. The host that it names was looked at before.
+fn is_allowed(headers: &HeaderMap, others: &[HeaderValue]) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let (origin, second) = (origins.next(), origins.next());
+    if second.is_some() {
+        return false;
+    }
+    if origin.is_some_and(|origin| others.contains(origin)) {
+        return true;
+    }
+    let elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let same_host = |origin: &HeaderValue| {
+        let (origin, host) = (origin.as_bytes(), headers.get(header::HOST)?.as_bytes());
         let from = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"))?;
         from.eq_ignore_ascii_case(host).then_some(())
     };
-    others.contains(origin) || same_host().is_some()
+    !elsewhere && origin.is_none_or(|origin| same_host(origin).is_some())
 }
 
 #[cfg(test)]
@@ -91,5 +101,28 @@ mod tests {
         }
         assert!(!allowed(Some(""), Some("null")));
         assert!(!allowed(None, Some("http://box:8080")));
+    }
+
+    #[test]
+    fn what_the_browser_says_of_the_page_counts_as_well() {
+        let others = [HeaderValue::from_static("http://localhost:3000")];
+        let allowed = |site: &'static str, origins: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("box:8080"));
+            headers.insert("sec-fetch-site", HeaderValue::from_static(site));
+            for origin in origins {
+                headers.append(header::ORIGIN, HeaderValue::from_static(origin));
+            }
+            is_allowed(&headers, &others)
+        };
+
+        for site in ["same-origin", "none"] {
+            assert!(allowed(site, &[]) && allowed(site, &["http://box:8080"]), "{site}");
+        }
+        assert!(allowed("cross-site", &["http://localhost:3000"]));
+        assert!(!allowed("cross-site", &[]));
+        assert!(!allowed("cross-site", &["http://box:8080"]));
+        assert!(!allowed("same-site", &["http://box:9090"]));
+        assert!(!allowed("same-origin", &["http://box:8080", "http://box:8080"]));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write as _, os::unix::fs::symlink, process::Command};
 
+use futures_util::StreamExt as _;
 use rstest::rstest;
 use underpin_db::Dialect;
 use underpin_models::project::Artifact;
@@ -171,5 +172,27 @@ fn a_text_is_short_and_utf_8(#[case] dialect: Dialect) {
         assert_eq!(error.to_string(), expected);
         let error = rig.store.read_text(&binary, 5).await.unwrap_err();
         assert!(matches!(error, StoreError::NotText { .. }), "{error}");
+    });
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_large_content_that_changed_never_comes_whole(#[case] dialect: Dialect) {
+    on_head(dialect, async |rig| {
+        let whole = vec![b'x'; 400_000];
+        let made = rig.upload("a.txt", &whole).await;
+        assert_eq!(bytes(rig.store.open(&made).await.unwrap()).await, whole);
+
+        for at in [0, 200_000, 399_999] {
+            let mut damaged = whole.clone();
+            damaged[at] = b'y';
+            fs::write(rig.file(&made), &damaged).unwrap();
+            let pieces: Vec<_> = rig.store.open(&made).await.unwrap().into_stream().collect().await;
+            let (last, before) = pieces.split_last().unwrap();
+            assert!(matches!(last, Err(StoreError::Corrupt { .. })), "{at}");
+            let came: usize = before.iter().map(|piece| piece.as_ref().unwrap().len()).sum();
+            assert!(0 < came && came < whole.len(), "{at}: {came}");
+        }
     });
 }

@@ -23,6 +23,8 @@ pub(crate) fn now() -> i64 {
 pub(crate) struct Service {
     process: Child,
     pub(crate) address: String,
+    /// What it said before it listened.
+    pub(crate) start: String,
     log: Arc<Mutex<String>>,
     pub(crate) db: Arc<TestDb>,
     settings: Vec<(String, String)>,
@@ -59,6 +61,14 @@ impl Service {
         *self = Self::run(Arc::clone(&self.db), self.settings.clone(), arguments);
     }
 
+    /// The most memory that it ever had, in MiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
     /// As [`Service::kill`], while others ask it.
     pub(crate) fn die(&self) {
         let id = self.process.id().to_string();
@@ -86,6 +96,7 @@ impl Service {
         }
         let address = start.rsplit_once("http://").unwrap().1;
         let address = address.split([':', ' ']).take(2).collect::<Vec<_>>().join(":");
+        let address = address.replace("0.0.0.0", "127.0.0.1");
         let log = Arc::new(Mutex::new(String::new()));
         let lines = Arc::clone(&log);
         std::thread::spawn(move || {
@@ -93,7 +104,7 @@ impl Service {
                 *lines.lock().unwrap() += &(line + "\n");
             }
         });
-        Self { process, address, log, db, settings }
+        Self { process, address, start, log, db, settings }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -148,7 +159,7 @@ impl Service {
         let headers: Vec<_> =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}Content-Length: {}\r\n\r\n\
              {body}",
             headers.concat(),
             body.len()
@@ -168,6 +179,19 @@ impl Service {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         Answer::read(&answer).unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&answer)))
+    }
+
+    /// Sends these bytes and reads the head of what comes, whatever follows it.
+    pub(crate) fn head(&self, request: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(request).unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(stream.read(&mut byte).unwrap() > 0, "{}", String::from_utf8_lossy(&head));
+            head.extend(byte);
+        }
+        Answer::read(&head).unwrap()
     }
 
     /// The same; `None` when the service is gone before it has answered.

@@ -221,7 +221,7 @@ fn what_cannot_be_said_is_refused_and_not_queued(#[case] dialect: Dialect) {
     answer.fails(415, "unsupported_media_type", None);
     let body = b"{\"message\":\"\xff\"}";
     let head = format!(
-        "POST /api/say HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-API-Token: {token}\r\n\
+        "POST /api/say HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-API-Token: {token}\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );

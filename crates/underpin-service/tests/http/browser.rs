@@ -46,6 +46,11 @@ fn open(url: &str, dir: &Path, arguments: &[&str]) -> Output {
     output
 }
 
+/// What is on the page at `url`, once it was opened.
+pub(crate) fn dom(url: &str, dir: &Path) -> String {
+    String::from_utf8(open(url, dir, &["--dump-dom"]).stdout).unwrap()
+}
+
 /// The size of a picture, and how many colours it has.
 fn picture(file: &Path) -> (u32, u32, usize) {
     let file = File::open(file).unwrap_or_else(|error| panic!("no picture was made: {error}"));

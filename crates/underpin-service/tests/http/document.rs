@@ -92,3 +92,37 @@ fn the_viewer_needs_nothing_from_elsewhere(#[case] dialect: Dialect) {
         "{start}"
     );
 }
+
+/// Every method and path that is answered: those of the document, of old, of the pages and of WebSockets.
+pub(crate) fn every_route(service: &Service) -> Vec<(String, String)> {
+    let document = service.get("/openapi.json").json();
+    let mut routes = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys() {
+            routes.push((method.to_uppercase(), with_parameters(path)));
+        }
+    }
+    assert!(routes.len() > 60, "{routes:?}");
+    let others = [
+        ("GET", "/ /projects /projects/1 /ws /ws/projects/1 /docs/ /openapi.json /no/such/route"),
+        (
+            "GET",
+            "/api/projects/ /api/projects/1 /api/tasks/1 /api/tasks/1/versions \
+             /api/change-requests/1 /api/artifacts/1 /api/artifacts/1/download \
+             /api/artifacts/1/content /api/gates/task/1",
+        ),
+        (
+            "POST",
+            "/api/projects/ /api/tasks/ /api/tasks/merge /api/tasks/1/approve /api/tasks/1/split \
+             /api/change-requests/ /api/change-requests/1/submit /api/artifacts/ \
+             /api/artifacts/upload",
+        ),
+        ("PATCH", "/api/projects/1 /api/tasks/1"),
+        ("DELETE", "/api/projects/1 /api/tasks/1 /api/artifacts/1"),
+        ("PUT", "/api/gates/task/1"),
+    ];
+    for (method, paths) in others {
+        routes.extend(paths.split(' ').map(|path| (method.to_owned(), path.to_owned())));
+    }
+    routes
+}

@@ -95,7 +95,7 @@ fn a_body_has_a_size_that_is_enough(#[case] dialect: Dialect) {
     assert_eq!(service.say(&token, &body(1_000)).status, 200);
     service.say(&token, &body(1_001)).fails(413, "body_too_large", None);
     let head = format!(
-        "POST /api/say HTTP/1.1\r\nHost: t\r\nConnection: close\r\nX-API-Token: {token}\r\n\
+        "POST /api/say HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-API-Token: {token}\r\n\
          Content-Type: application/json\r\n"
     );
     // Only announced, and never said how much.
@@ -119,15 +119,15 @@ fn a_body_that_does_not_come_is_not_waited_for(#[case] dialect: Dialect) {
 
     let answer = service.raw(
         format!(
-            "POST /api/say HTTP/1.1\r\nHost: t\r\nX-API-Token: {token}\r\n\
+            "POST /api/say HTTP/1.1\r\nHost: localhost\r\nX-API-Token: {token}\r\n\
              Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{{\"mess"
         )
         .as_bytes(),
     );
 
-    answer.fails(503, "timeout", None);
+    answer.fails(408, "body_too_slow", None);
     assert!((Duration::from_secs(1)..Duration::from_secs(5)).contains(&start.elapsed()));
-    assert!(service.log().contains("POST /api/say failed: not done after 1 s"));
+    assert!(!service.log().contains("ERROR"));
 }
 
 #[rstest]

@@ -2,15 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod access;
 mod api;
 mod browser;
 mod document;
 mod hostile;
+mod hosts;
 mod metrics;
 mod page;
 mod projects;
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "../common/service.rs"]
 mod service;
+mod siege;
 mod tokens;
 mod window;

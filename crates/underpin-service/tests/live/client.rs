@@ -148,8 +148,9 @@ impl Stream {
         let mut stream = TcpStream::connect(&service.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         // Without chunks, as it is for an old proxy.
-        let request =
-            format!("GET /api/v1/projects/{id}/events{query} HTTP/1.0\r\nHost: test\r\n{last}\r\n");
+        let request = format!(
+            "GET /api/v1/projects/{id}/events{query} HTTP/1.0\r\nHost: localhost\r\n{last}\r\n"
+        );
         stream.write_all(request.as_bytes()).unwrap();
         let mut lines = BufReader::new(stream);
         let mut head = String::new();

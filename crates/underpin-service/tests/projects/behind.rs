@@ -1,4 +1,4 @@
-//! A project whose schema is behind: brought up to date by whom may, and named with the command
+//! A project whose schema is behind: brought up to date by whom may, and the log has the command
 //! otherwise.
 
 use std::thread;
@@ -81,12 +81,15 @@ fn it_is_brought_up_to_date_once_when_it_is_first_asked_for(#[case] dialect: Dia
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
-fn without_leave_it_is_refused_with_the_command_that_helps(#[case] dialect: Dialect) {
+fn without_leave_it_is_refused_and_the_log_has_the_command_that_helps(#[case] dialect: Dialect) {
     let (api, old, other) = behind(dialect, &[]);
     let path = format!("/projects/{old}");
     let url = api.url(old);
     let command = format!("underpin --set project --database-url '{url}' upgrade");
-    let detail = format!("the schema of project {old} is behind by 1 migrations: run `{command}`");
+    let detail = format!(
+        "the schema of project {old} is behind by 1 migrations: the log of the service has the command \
+         that brings it up to date"
+    );
 
     for (method, last, body) in [
         ("GET", "", json!({})),
@@ -96,6 +99,8 @@ fn without_leave_it_is_refused_with_the_command_that_helps(#[case] dialect: Dial
     ] {
         api.ask(method, &format!("{path}{last}"), &body).refuses(503, &detail);
     }
+    let log = api.service.log();
+    assert!(log.contains(&format!("is behind by 1 migrations: run `{command}`")), "{log}");
     assert_eq!(upgrades(&api, old), 1);
     // Others are served, and so is the list.
     api.task(other, "Nave");

@@ -207,7 +207,7 @@ fn a_body_is_json_of_the_right_form(#[case] dialect: Dialect) {
         }
         let long = body + &" ".repeat(2_000);
         ask(&long).refuses(413, "the body is larger than `HTTP_BODY_LIMIT_BYTES` allows");
-        let head = format!("{} /api/v1{path} HTTP/1.1\r\nHost: t\r\n", route.method);
+        let head = format!("{} /api/v1{path} HTTP/1.1\r\nHost: localhost\r\n", route.method);
         let head = head + "Connection: close\r\nContent-Type: application/json\r\n";
         let bytes = format!("{head}Content-Length: 3\r\n\r\n").into_bytes();
         let answer = api.service.raw(&[&bytes[..], b"\"\xff\""].concat());

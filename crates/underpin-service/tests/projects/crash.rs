@@ -27,7 +27,7 @@ fn ask_until_it_dies(
         let name = format!("{round} {maker} {}", asked.len());
         let body = json!({ "name": name }).to_string();
         let request = format!(
-            "POST /api/v1/projects HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\
+            "POST /api/v1/projects HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );

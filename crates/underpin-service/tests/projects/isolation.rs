@@ -86,7 +86,7 @@ fn an_id_is_an_id_of_its_project(#[case] dialect: Dialect) {
 fn hang_up(api: &Api, project: i64, title: &str, is_whole: bool) {
     let body = json!({ "title": title }).to_string();
     let request = format!(
-        "POST /api/v1/projects/{project}/tasks HTTP/1.1\r\nHost: t\r\n\
+        "POST /api/v1/projects/{project}/tasks HTTP/1.1\r\nHost: localhost\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -219,8 +219,9 @@ fn a_connection_that_stays_open_may_go_from_project_to_project(#[case] dialect: 
                 stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
                 for round in 0..20 {
                     let project = projects[(reader + round * 3) % projects.len()];
-                    let request =
-                        format!("GET /api/v1/projects/{project}/tasks HTTP/1.1\r\nHost: t\r\n\r\n");
+                    let request = format!(
+                        "GET /api/v1/projects/{project}/tasks HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                    );
                     stream.write_all(request.as_bytes()).unwrap();
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {

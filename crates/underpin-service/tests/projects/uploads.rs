@@ -33,7 +33,7 @@ fn form(values: &[(&str, &str)], name: &str, content: &[u8]) -> Vec<u8> {
 /// Sends `body` as one of `length` bytes.
 fn send(service: &Service, path: &str, body: &[u8], length: usize) -> Answer {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Type: multipart/form-data; boundary=limit\r\nContent-Length: {length}\r\n\r\n"
     );
     service.raw(&[head.as_bytes(), body].concat())
@@ -118,7 +118,7 @@ fn what_is_too_large_or_lies_leaves_nothing(#[case] dialect: Dialect) {
     // The body says that it is longer than it is, and the connection ends.
     let short = std::net::TcpStream::connect(&api.service.address).unwrap();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: multipart/form-data; \
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; \
          boundary=limit\r\nContent-Length: {}\r\n\r\n",
         body.len() + 1_000
     );

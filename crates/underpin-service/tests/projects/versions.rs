@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What no `ETag` is.
-const MALFORMED: [&str; 12] = [
+const MALFORMED: [&str; 15] = [
     "",
     "1",
     "\"1",
@@ -21,8 +21,11 @@ const MALFORMED: [&str; 12] = [
     "\"1.0\"",
     "\"01\"",
     "\"+1\"",
-    "\"1\", \"2\"",
+    "\"2\", \"3\"",
+    "\"1\" \"1\"",
+    "\"1\", x",
     "W/\"1\"",
+    "W/\"1\", \"2\"",
     "\"99999999999\"",
 ];
 
@@ -60,11 +63,25 @@ fn only_the_version_that_was_read_is_changed(#[case] dialect: Dialect) {
             ask(&refused, version).is_refused(412);
         }
         assert_eq!(api.rows(project), rows, "{method} {path}");
-        for version in ["\"1\"", "*", " \"1\" "] {
+        for version in ["\"1\"", "*", " \"1\" ", "\"7\", \"1\"", "\"1\",W/\"2\",,\"x\""] {
             let case = (route.prepare)(&api, project);
             let answer = ask(&case, version);
             assert_eq!(answer.status, case.status, "{method} {path} {version}: {answer:?}");
         }
+        for (version, status) in
+            [("\"1\"", 412), ("W/\"1\"", 412), ("\"7\", \"1\"", 412), ("*", 412)]
+        {
+            let headers = [("If-None-Match", version)];
+            let case = (route.prepare)(&api, project);
+            let rows = api.rows(project);
+            let answer = api.ask_with(&method, &case.path(&path), &headers, &case.text());
+            assert_eq!(answer.status, status, "{method} {path} {version}: {answer:?}");
+            assert_eq!(api.rows(project), rows, "{method} {path} {version}");
+        }
+        let case = (route.prepare)(&api, project);
+        let headers = [("If-None-Match", "\"7\""), ("If-Match", "\"1\"")];
+        let answer = api.ask_with(&method, &case.path(&path), &headers, &case.text());
+        assert_eq!(answer.status, case.status, "{method} {path}: {answer:?}");
         with.push(format!("{method} {path}"));
     }
 
@@ -120,6 +137,29 @@ fn another_text_is_another_version_and_anything_else_is_not(#[case] dialect: Dia
     let first = format!("[{first}]");
     assert_eq!(column("deps_json")[2..], [Value::Null, json!(first), json!(first)]);
     assert_eq!(api.seen(&format!("{path}/gates"))[0]["command"], "make test");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_was_read_is_not_sent_again(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let path = format!("/projects/{project}/tasks/{}", api.task(project, "Choir"));
+
+    for (tags, status) in [
+        ("\"1\"", 304),
+        ("W/\"1\"", 304),
+        ("\"7\", \"1\"", 304),
+        ("*", 304),
+        ("\"2\"", 200),
+        ("1", 200),
+    ] {
+        let answer = api.ask_with("GET", &path, &[("If-None-Match", tags)], "");
+        assert_eq!(answer.status, status, "{tags}: {answer:?}");
+        assert_eq!(answer.header("etag"), Some("\"1\""), "{answer:?}");
+        assert_eq!(answer.body.is_empty(), status == 304, "{answer:?}");
+    }
 }
 
 /// Of many who have read the same version, one changes it.

@@ -11,6 +11,7 @@ use super::{
         State,
         failure::Failure,
         input::{Body, Fields, Form, Id, Input, Noted, Path, Query, Text},
+        limits::Peer,
         v1::{
             Done,
             artifacts::{self, OfArtifact, artifact, delete_artifact, filter},
@@ -117,9 +118,10 @@ impl Input for Sent {
 
 pub(super) async fn upload(
     Shared(state): Here,
-    Form(parts): Form,
+    peer: Peer,
+    form: Form,
 ) -> Result<Json<artifacts::Artifact>, Failure> {
-    let mut upload = Upload::receive(&state, parts).await?;
+    let mut upload = Upload::receive(&state, peer, form).await?;
     let Lenient(Sent { project_id, about }) = upload.values()?;
     drop(state.project(project_id).await.map_err(told)?);
     Ok(Json(upload.store(&state, project_id, about).await?.into()))

@@ -135,9 +135,9 @@ impl Kind for Whole {
                 Some(number) => number,
                 None => return fault(self, "int_type", &number.to_string()),
             },
-            Value::String(text) => match text.trim().parse::<i64>() {
-                Ok(number) => number,
-                Err(_) => return fault(self, "int_parsing", "other text"),
+            Value::String(text) => match super::number(text) {
+                Some(number) => number,
+                None => return fault(self, "int_parsing", "other text"),
             },
             other => return fault(self, "int_type", what(other)),
         };
@@ -171,7 +171,7 @@ impl Kind for Count {
     fn read(&self, value: Value) -> Result<i64, Vec<Fault>> {
         let number = match &value {
             Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.trim().parse().ok(),
+            Value::String(text) => super::number(text),
             _ => return fault(self, "int_type", what(&value)),
         };
         match number {

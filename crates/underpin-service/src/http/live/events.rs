@@ -19,6 +19,7 @@ use super::super::{
     State,
     failure::{Failure, FailureBody},
     input::{Count, Fields, Input, Kind as _, Noted, Path, Query},
+    limits::{Peer, Place},
     v1::OfProject,
 };
 use crate::feed::{Kind, Presence, Tail};
@@ -60,6 +61,7 @@ impl Input for Begin {
         (status = 404, description = "No such project", body = FailureBody),
         (status = 410, description = "Events after this number were deleted; `detail` says where to \
             begin", body = FailureBody),
+        (status = 503, description = "Too many listen", body = FailureBody),
         (status = "default", description = "Any other failure", body = FailureBody),
     )
 )]
@@ -67,13 +69,15 @@ pub(in crate::http) async fn get(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfProject>,
     Query(begin): Query<Begin>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    let place = state.listeners.take(peer)?;
     let after = last_seen(&headers)?.or(begin.after);
     let tail = state.feed.follow(of.project_id, after).await?;
     let presence = state.feed.presence(Kind::Stream);
     let first = once(async { Ok::<_, Infallible>(Event::default().retry(RETRY)) });
-    let events = unfold((state, tail, presence), next);
+    let events = unfold((state, tail, (presence, place)), next);
     let stream = Sse::new(first.chain(events));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     // A proxy in front that collects an answer before it passes it on would never pass this one on.
@@ -93,7 +97,7 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     })
 }
 
-type Streaming = (Arc<State>, Tail, Presence);
+type Streaming = (Arc<State>, Tail, (Presence, Place));
 
 /// The next event; `None` when there is nothing more to hear, or the service stops.
 async fn next(streaming: Streaming) -> Option<(Result<Event, Infallible>, Streaming)> {

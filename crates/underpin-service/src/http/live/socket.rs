@@ -10,7 +10,6 @@ use axum::{
             rejection::WebSocketUpgradeRejection,
         },
     },
-    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use tokio::{
@@ -18,11 +17,21 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::super::{State, failure::Failure, input::Path, origin, v1::OfProject};
+use super::super::{
+    State,
+    access::PROTOCOL,
+    failure::Failure,
+    input::Path,
+    limits::{Peer, Place},
+    v1::OfProject,
+};
 use crate::feed::{Channel, End, Kind, Presence, Tail, Told};
 
 /// Bytes of a message that comes in, at most: nobody has more to say than `ping`.
 const LONGEST: usize = 1_024;
+/// Messages that may come in such a time: more than `ping` now and then is not to be said.
+const MOST: u32 = 100;
+const IN: Duration = Duration::from_secs(10);
 /// How long a message may wait for a peer that takes nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the peer may take to say goodbye.
@@ -35,46 +44,45 @@ type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 /// What happens in all projects.
 pub(super) async fn all(
     Shared(state): Shared<Arc<State>>,
-    headers: HeaderMap,
+    peer: Peer,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let upgrade = allowed(&state, &headers, upgrade)?;
+    let (upgrade, place) = (asked(upgrade)?, state.listeners.take(peer)?);
     let source = Source::All(state.feed.everything().await?);
-    Ok(begin(state, upgrade, source, Kind::All))
+    let presence = state.feed.presence(Kind::All);
+    Ok(begin(state, upgrade, source, (presence, place)))
 }
 
 /// What happens in one project.
 pub(super) async fn project(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfProject>,
-    headers: HeaderMap,
+    peer: Peer,
     upgrade: Upgrade,
 ) -> Result<Response, Failure> {
-    let upgrade = allowed(&state, &headers, upgrade)?;
+    let (upgrade, place) = (asked(upgrade)?, state.listeners.take(peer)?);
     let tail = state.feed.follow(of.project_id, None).await?;
-    Ok(begin(state, upgrade, Source::One(Box::new(tail)), Kind::Project))
+    let presence = state.feed.presence(Kind::Project);
+    Ok(begin(state, upgrade, Source::One(Box::new(tail)), (presence, place)))
 }
 
-fn allowed(
-    state: &State,
-    headers: &HeaderMap,
-    upgrade: Upgrade,
-) -> Result<WebSocketUpgrade, Failure> {
-    if !origin::is_allowed(headers, &state.config.cors_origins) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, origin::REFUSED));
-    }
+/// The request, if it asks for a WebSocket.
+fn asked(upgrade: Upgrade) -> Result<WebSocketUpgrade, Failure> {
     upgrade.map_err(|error| {
         let message = format!("expected a WebSocket: {}", error.body_text());
         Failure::new(error.status(), message)
     })
 }
 
-fn begin(state: Arc<State>, upgrade: WebSocketUpgrade, source: Source, kind: Kind) -> Response {
-    let presence = state.feed.presence(kind);
+/// Somebody who listens is counted, and has a place.
+type Seat = (Presence, Place);
+
+fn begin(state: Arc<State>, upgrade: WebSocketUpgrade, source: Source, seat: Seat) -> Response {
     upgrade
+        .protocols([PROTOCOL])
         .max_message_size(LONGEST)
         .max_frame_size(LONGEST)
-        .on_upgrade(move |socket| run(state, socket, source, presence))
+        .on_upgrade(move |socket| run(state, socket, source, seat))
 }
 
 /// Where a socket's events come from.
@@ -96,10 +104,11 @@ impl Source {
 }
 
 /// Serves one socket to its end.
-async fn run(state: Arc<State>, mut socket: WebSocket, mut source: Source, _presence: Presence) {
+async fn run(state: Arc<State>, mut socket: WebSocket, mut source: Source, _seat: Seat) {
     let stopped = state.stopped();
     let mut stopped = std::pin::pin!(stopped);
     let (mut heard, mut asked) = (Instant::now(), false);
+    let (mut counted, mut count) = (Instant::now(), 0);
     let end = loop {
         let message = tokio::select! {
             () = &mut stopped => break away("the service stops"),
@@ -109,7 +118,12 @@ async fn run(state: Arc<State>, mut socket: WebSocket, mut source: Source, _pres
             },
             message = socket.recv() => {
                 (heard, asked) = (Instant::now(), false);
+                if counted + IN <= heard {
+                    (counted, count) = (heard, 0);
+                }
+                count += 1;
                 match message {
+                    _ if count > MOST => break too_much(),
                     Some(Ok(Message::Text(text))) if text.as_str() == "ping" => {
                         Message::text("pong")
                     }
@@ -154,6 +168,10 @@ fn frame(end: End) -> CloseFrame {
         End::Gone => again("events were deleted before they were read: connect again".into()),
         End::Closed => away("nothing more happens here"),
     }
+}
+
+fn too_much() -> CloseFrame {
+    CloseFrame { code: close_code::POLICY, reason: "too many messages: say less".into() }
 }
 
 fn away(reason: &'static str) -> CloseFrame {

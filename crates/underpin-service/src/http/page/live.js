@@ -12,7 +12,9 @@
     while (again) {
       again = false;
       try {
-        const answer = await fetch(location.href, { cache: "no-store" });
+        // Without the login that an address may have in it.
+        const here = location.origin + location.pathname + location.search;
+        const answer = await fetch(here, { cache: "no-store" });
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const next = page.querySelector("main");
         if (answer.status < 500 && next) main().replaceWith(document.adoptNode(next));

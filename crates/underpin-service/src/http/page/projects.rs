@@ -18,7 +18,10 @@ use underpin_models::{
 };
 use underpin_projects::ProjectError;
 
-use super::{super::State, frame::Kind};
+use super::{
+    super::{State, input::number},
+    frame::Kind,
+};
 
 mod board;
 mod list;
@@ -66,7 +69,7 @@ pub(in crate::http) async fn list(
     RawQuery(query): RawQuery,
 ) -> Response {
     let after = match query.as_deref().unwrap_or("after=0").strip_prefix("after=") {
-        Some(after) => after.parse().ok(),
+        Some(after) => whole(after),
         None => None,
     };
     let Some(after) = after else { return nothing("There is no such page of projects.") };
@@ -83,7 +86,7 @@ pub(in crate::http) async fn one(
     Shared(state): Shared<Arc<State>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let id = id.ok().and_then(|Path(id)| id.parse().ok());
+    let id = id.ok().and_then(|Path(id)| whole(&id));
     let Some(id) = id else { return nothing("There is no such project.") };
     let registered = match state.projects.registered(id).await {
         Ok(registered) => registered,
@@ -103,6 +106,11 @@ pub(in crate::http) async fn one(
             answer(StatusCode::SERVICE_UNAVAILABLE, &page)
         }
     }
+}
+
+/// The number of a project that `text` says.
+fn whole(text: &str) -> Option<i32> {
+    number(text).and_then(|number| number.try_into().ok())
 }
 
 async fn inside(state: &State, id: i32) -> Result<Inside, ProjectError> {

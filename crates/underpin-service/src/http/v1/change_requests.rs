@@ -85,9 +85,9 @@ pub(in crate::http) fn message(request: &project::ChangeRequest) -> String {
 }
 
 /// A change request of a project.
-pub(super) struct OfChangeRequest {
-    project_id: i32,
-    change_request_id: i32,
+pub(in crate::http) struct OfChangeRequest {
+    pub(in crate::http) project_id: i32,
+    pub(in crate::http) change_request_id: i32,
 }
 
 impl Input for OfChangeRequest {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body as Bytes,
-    extract::{Multipart, State as Shared, multipart::Field},
-    http::{HeaderName, header},
+    extract::State as Shared,
+    http::header,
+    response::{IntoResponse as _, Response},
 };
+use futures_util::TryStreamExt as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use underpin_models::project::{self, ArtifactType, NewArtifact};
@@ -17,7 +19,8 @@ use super::{
     super::{
         State,
         failure::{Failure, FailureBody, Fault},
-        input::{self, Fields, Id, Input, Kind as _, Noted, OneOf, Path, Text},
+        input::{self, Fields, Form, Id, Input, Kind as _, Noted, OneOf, Part, Path, Text},
+        limits::Peer,
     },
     Created, OfProject,
     artifacts::{Artifact, OfArtifact, artifact, created, sha256},
@@ -87,22 +90,19 @@ impl Upload {
     /// Receives a file and the values beside it, in whatever order they come.
     pub(in crate::http) async fn receive(
         state: &State,
-        mut parts: Multipart,
+        peer: Peer,
+        mut form: Form,
     ) -> Result<Self, Failure> {
+        let _place = state.uploads.take(peer)?;
         let (mut file, mut values) = (None, Map::new());
-        while let Some(part) = parts.next_field().await? {
-            match part.name().map(str::to_owned) {
-                Some(name) if name == "file" => {
-                    if file.is_some() {
-                        return Err(fault("value_error", "expected one file, found another"));
-                    }
-                    file = Some(File::receive(state, part).await?);
-                }
-                Some(name) => {
-                    let value = value(part).await?;
-                    values.insert(name, value.into());
-                }
-                None => {}
+        while let Some((name, part)) = form.next().await? {
+            if name != "file" {
+                let value = value(part).await?;
+                values.insert(name, value.into());
+            } else if file.is_some() {
+                return Err(fault("value_error", "expected one file, found another"));
+            } else {
+                file = Some(File::receive(state, part).await?);
             }
         }
         let file = file.ok_or_else(|| fault("missing", "expected a file"))?;
@@ -140,14 +140,14 @@ impl Upload {
 }
 
 impl File {
-    async fn receive(state: &State, part: Field<'_>) -> Result<Self, Failure> {
-        let path = part.file_name().unwrap_or_default();
+    async fn receive(state: &State, part: Part<'_>) -> Result<Self, Failure> {
+        let path = part.field.file_name().unwrap_or_default();
         let path = if path.is_empty() { "file" } else { path };
         let path = Text::some(most::FILE_PATH).read(Value::from(path));
         let path = path.map_err(|_| {
             fault("value_error", "expected a file name of at most 1024 characters, without NUL")
         })?;
-        let kind = part.content_type().map(str::to_owned).filter(|kind| !kind.contains('\0'));
+        let kind = part.field.content_type().map(str::to_owned).filter(|kind| !kind.contains('\0'));
         let content = state.artifacts.receive(part).await?;
         Ok(Self { content, path, kind })
     }
@@ -159,9 +159,9 @@ fn fault(kind: &'static str, message: &str) -> Failure {
 }
 
 /// A value beside the file.
-async fn value(mut part: Field<'_>) -> Result<String, Failure> {
+async fn value(mut part: Part<'_>) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    while let Some(piece) = part.chunk().await? {
+    while let Some(piece) = part.try_next().await? {
         bytes.extend_from_slice(&piece);
         if bytes.len() > MOST_VALUE {
             let message = format!("expected at most {MOST_VALUE} bytes beside the file");
@@ -185,30 +185,31 @@ async fn value(mut part: Field<'_>) -> Result<String, Failure> {
         (status = 404, description = "No such project, task or run", body = FailureBody),
         (status = 413, description = "The file is too large", body = FailureBody),
         (status = 422, description = "Values that cannot be used", body = FailureBody),
+        (status = 503, description = "Too many files are being received", body = FailureBody),
         (status = "default", description = "Any other failure", body = FailureBody),
     )
 )]
 pub(super) async fn upload(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfProject>,
-    input::Form(parts): input::Form,
+    peer: Peer,
+    form: Form,
 ) -> Result<Created<Json<Artifact>>, Failure> {
     // Not held while the file comes, which may take long: whoever archives the project need not wait.
     drop(state.project(of.project_id).await?);
-    let mut upload = Upload::receive(&state, parts).await?;
+    let mut upload = Upload::receive(&state, peer, form).await?;
     let about = upload.values()?;
     Ok(created(upload.store(&state, of.project_id, about).await?))
 }
 
-/// A file, as it was sent.
-type Download = ([(HeaderName, String); 4], Bytes);
-
-/// The content of an artifact for whoever asked, in either form of the API.
+/// The content of an artifact for whoever asked, in either form of the API. Its tag is its SHA-256. A part of
+/// it is not to be had: only the whole can be proven.
 pub(in crate::http) async fn download_artifact(
     state: &State,
     of: &OfArtifact,
-) -> Result<Download, Failure> {
-    let content = state.artifacts.open(&artifact(state, of).await?).await?;
+) -> Result<Response, Failure> {
+    let artifact = artifact(state, of).await?;
+    let content = state.artifacts.open(&artifact).await?;
     let name: String = form_urlencoded::byte_serialize(content.name().as_bytes()).collect();
     let name = name.replace('+', "%20");
     let headers = [
@@ -216,8 +217,15 @@ pub(in crate::http) async fn download_artifact(
         (header::CONTENT_DISPOSITION, format!("attachment; filename*=UTF-8''{name}")),
         (header::CONTENT_LENGTH, content.size().to_string()),
         (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
+        (header::ACCEPT_RANGES, "none".to_owned()),
     ];
-    Ok((headers, Bytes::from_stream(content.into_stream())))
+    let tag = artifact.sha256.map(|sha256| [(header::ETAG, format!("\"{sha256}\""))]);
+    // The answer has begun: that it does not end is all that can be told to the client.
+    let id = artifact.id;
+    let pieces = content.into_stream().inspect_err(move |error| {
+        tracing::error!(artifact = id, "a download of artifact {id} was broken off: {error}");
+    });
+    Ok((headers, tag, Bytes::from_stream(pieces)).into_response())
 }
 
 /// The content of an artifact, as a file
@@ -226,14 +234,15 @@ pub(in crate::http) async fn download_artifact(
     responses(
         (status = 200, body = String, content_type = "application/octet-stream"),
         (status = 404, description = "No such project or artifact, or it has no content", body = FailureBody),
-        (status = 500, description = "The content is damaged", body = FailureBody),
+        (status = 304, description = "The caller has it: `If-None-Match` names its SHA-256"),
+        (status = 500, description = "The content is damaged; a large one breaks off instead", body = FailureBody),
         (status = "default", description = "Any other failure", body = FailureBody),
     )
 )]
 pub(super) async fn download(
     Shared(state): Shared<Arc<State>>,
     Path(of): Path<OfArtifact>,
-) -> Result<Download, Failure> {
+) -> Result<Response, Failure> {
     download_artifact(&state, &of).await
 }
 
