@@ -89,11 +89,13 @@ impl PgBouncer {
             Settings::Refused => "",
             Settings::Ignored => "ignore_startup_parameters = options\n",
         };
+        // A server without a free connection is asked again after a second. PgBouncer would wait 15 for
+        // each connection, and a run that takes ten of them, minutes.
         let text = format!(
             "[databases]\n* = host={host} port={port}\n\n[pgbouncer]\npool_mode = transaction\n\
              listen_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\nauth_type = trust\n\
              auth_file = {dir}/users\nlogfile = {dir}/log\nmax_client_conn = 500\n\
-             default_pool_size = 10\n{ignored}",
+             default_pool_size = 10\nserver_login_retry = 1\n{ignored}",
             self.port,
             dir = dir.display(),
         );

@@ -54,7 +54,9 @@ impl TestDb {
         }
     }
 
-    /// A copy of an SQLite file.
+    /// A copy of an SQLite database: of its file and of the journals beside it. A process that was killed
+    /// in the middle of a commit leaves half of it in the file, and in the journal what it takes to undo
+    /// that; the file alone is no database.
     ///
     /// # Panics
     ///
@@ -62,9 +64,14 @@ impl TestDb {
     #[must_use]
     pub fn copy_of(file: &Path) -> Self {
         let db = Self::new(Dialect::Sqlite);
-        let bytes =
-            std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        std::fs::write(db.file(), bytes).expect("a copy");
+        for end in ["", "-journal", "-wal"] {
+            let beside = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+            let from = beside(file);
+            if end.is_empty() || from.exists() {
+                let copied = std::fs::copy(&from, beside(&db.file()));
+                copied.unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+            }
+        }
         db
     }
 
