@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use chrono::DateTime;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::{Outcome, Report, State, TargetRow, time};
+use crate::{Outcome, Report, State, TargetRow, printable, time};
 
 mod durations;
 
@@ -59,6 +59,9 @@ impl Report {
                     h1 { (title) }
                     p { "Set " code { (run.set) } " on " (run.source) }
                     p { (self.when()) }
+                    @if let Some(copies) = &self.copies {
+                        p { "Copies in " code { (printable::line(&copies.to_string_lossy())) } }
+                    }
                 }
                 span class={ "pill " (tone) } { (outcome) }
             }
@@ -265,6 +268,7 @@ mod tests {
         };
         Report {
             run,
+            copies: Some("/copies/run-<0f>".into()),
             counts: Counts { done: 2, failed: 1, skipped: 1, ..Counts::default() },
             targets,
         }

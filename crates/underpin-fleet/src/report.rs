@@ -1,8 +1,10 @@
 //! What came of a run, from its journal.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
-use crate::{FleetError, Journal, Run, State, TargetRow};
+use crate::{FleetError, Journal, Run, State, TargetRow, run::copies_of};
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -10,6 +12,9 @@ pub struct Report {
     /// The run.
     #[serde(flatten)]
     pub run: Run,
+    /// Where the copies of its files are, when it took some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies: Option<PathBuf>,
     /// How many targets are in which state.
     pub counts: Counts,
     /// Every target, in the order of the run.
@@ -58,7 +63,7 @@ impl Journal {
         let run = self.run(number)?;
         let counts = self.summary(run.number)?;
         let targets = self.targets(run.number, &State::ALL)?;
-        Ok(Report { run, counts, targets })
+        Ok(Report { copies: copies_of(&run), run, counts, targets })
     }
 }
 

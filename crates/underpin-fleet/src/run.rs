@@ -24,6 +24,7 @@ mod options;
 mod plan;
 
 use copies::Copies;
+pub(crate) use copies::copies_of;
 pub use options::{Limit, RunOptions, Stop, Watch};
 use plan::{rows, tasks_of};
 

@@ -340,6 +340,9 @@ pub enum StepCause {
     /// Something of it would stay in the session that a later one of the same transaction runs in.
     #[error("{0}: run each in a transaction of its own")]
     Stays(String),
+    /// SQLite: the copy that was taken is not what the migration would change.
+    #[error("another program wrote to the database after it was copied: try again")]
+    ChangedSinceCopy,
     /// The lock is not held any more, so another runner may be at work.
     #[error(
         "the migration lock was lost: was the server restarted, or this process stopped for a while?"

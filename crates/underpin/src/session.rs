@@ -30,6 +30,8 @@ pub(crate) struct Session<'a> {
     pub(crate) frame: Frame,
     /// What the history was before the steps that run.
     pub(crate) former: Former,
+    /// SQLite: what `PRAGMA data_version` said when the copy of the database was taken.
+    pub(crate) copied_at: Option<String>,
     /// SQLite: how another connection to the file is opened.
     pub(crate) again: Option<(DatabaseUrl, ConnectOptions)>,
     /// SQLite: the session before a script that can have changed it.
@@ -154,6 +156,7 @@ impl<'a> Session<'a> {
             proving: None,
             frame,
             former: Former::default(),
+            copied_at: None,
             again: None,
             lent: None,
             identity,

@@ -2,6 +2,7 @@
 
 mod crash;
 mod dry_run;
+mod files;
 mod oddities;
 mod output;
 mod registry;

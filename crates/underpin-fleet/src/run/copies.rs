@@ -8,7 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::FleetError;
+use crate::{FleetError, Run, RunOptions};
+
+/// Where the copies of `run` are, when it was to take some.
+pub(crate) fn copies_of(run: &Run) -> Option<PathBuf> {
+    let options: RunOptions = serde_json::from_str(&run.options).ok()?;
+    Some(Copies::of(&options.backup?, run.id.as_deref()?).dir)
+}
 
 /// The directory of a run's copies.
 pub(super) struct Copies {

@@ -5,46 +5,37 @@ use std::collections::BTreeSet;
 
 use rstest::rstest;
 use underpin::{Direction, Goal, Policy};
-use underpin_fleet::{Action, Announced, Fleet, Report, Stop, TargetRow};
+use underpin_fleet::{Action, Announced, Fleet, Report, RunOptions, Stop, TargetRow};
 use underpin_testkit::Dialect;
 
 use crate::{HEAD, Home, catalog, fleet, table, tables, whatever};
 
-/// Does `action`, with these migrations, to one target alone.
-fn one(home: &Home, number: usize, migrations: &[u32], action: &Action) {
+/// Does `action`, with these migrations, to some of the targets.
+fn some(home: &Home, numbers: &[usize], migrations: &[u32], action: &Action) {
     let catalog = catalog(home.db.dialect(), migrations.iter().copied().map(table).collect());
     let mut found = home.found();
-    found.targets.retain(|target| target.id == number.to_string());
-    let journal = home.journal();
-    fleet(&catalog).run(&found, action, &whatever(), &journal, &(), &Stop::default()).unwrap();
-}
-
-fn to(version: &str) -> Action {
-    Action::Migrate(Goal::UpTo(version.parse().unwrap()))
+    found.targets.retain(|target| numbers.iter().any(|number| target.id == number.to_string()));
+    let (journal, unproven) = (home.journal(), RunOptions { verify: false, ..whatever() });
+    fleet(&catalog).run(&found, action, &unproven, &journal, &(), &Stop::default()).unwrap();
 }
 
 /// One target for each way to stand before three migrations.
 fn of_every_kind(dialect: Dialect) -> Home {
+    // 1 is empty, 2 and 11 are at the first, 3 is at the second, 4 at head.
     let home = Home::new(dialect, 11);
-    // 1 is empty.
-    one(&home, 2, &[1], &HEAD);
-    one(&home, 3, &[1, 2], &HEAD);
-    one(&home, 4, &[1, 2, 3], &HEAD);
-    // Was at 2, and was taken back.
-    one(&home, 5, &[1, 2], &HEAD);
-    one(&home, 5, &[1, 2], &Action::Migrate(Goal::Base));
-    // Is at 2, and nobody knows.
-    one(&home, 6, &[1, 2], &HEAD);
+    some(&home, &[2, 11], &[1], &HEAD);
+    some(&home, &[3, 5, 6, 9], &[1, 2], &HEAD);
+    some(&home, &[4, 8], &[1, 2, 3], &HEAD);
+    // 5 was taken back to base.
+    some(&home, &[5], &[1, 2], &Action::Migrate(Goal::Base));
+    // 6 is at the second, and nobody knows; 7 is of somebody else.
     home.batch(6, "DROP TABLE __diesel_schema_migrations; DROP TABLE underpin_history");
     home.batch(7, "CREATE TABLE foreigner (id INTEGER)");
-    one(&home, 8, &[1, 2, 3], &HEAD);
+    // 8 is of a newer program, and of 9 the scripts were edited since.
     home.newer(8);
-    // Its script was edited since.
-    one(&home, 9, &[1, 2], &HEAD);
     home.batch(9, &format!("UPDATE underpin_history SET checksum = '{}'", "a".repeat(64)));
-    // Has a gap at 2.
-    one(&home, 10, &[1, 3], &HEAD);
-    one(&home, 11, &[1], &HEAD);
+    // 10 has a gap.
+    some(&home, &[10], &[1, 3], &HEAD);
     home
 }
 

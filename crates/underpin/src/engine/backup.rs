@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use super::Engine;
 use crate::{
@@ -49,6 +49,7 @@ async fn back_up(session: &mut Session<'_>, to: &Path) -> Result<(), Error> {
         if data_version(session).await? != seen {
             continue;
         }
+        session.copied_at = seen;
         return match difference {
             None => half.keep(to),
             Some(difference) => Err(refused(to, difference)),
@@ -114,6 +115,17 @@ impl Drop for Half {
         {
             tracing::warn!(%error, "half a copy stays: `{}`", self.path.display());
         }
+    }
+}
+
+impl Session<'_> {
+    /// Whether another connection has written since the copy; from then on nobody can, in the transaction
+    /// that is open.
+    pub(crate) async fn changed_since_copy(&mut self) -> Result<bool, DbError> {
+        if self.copied_at.is_none() {
+            return Ok(false);
+        }
+        Ok(self.conn.text("PRAGMA data_version").await? != self.copied_at)
     }
 }
 

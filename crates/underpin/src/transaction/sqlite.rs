@@ -43,6 +43,9 @@ async fn transaction(
     let wrong = |error: DbError| Failure::new(0, error);
     session.conn.batch("BEGIN IMMEDIATE").await.map_err(wrong)?;
     checkpoint();
+    if session.changed_since_copy().await.map_err(wrong)? {
+        return Err(Failure::new(0, StepCause::ChangedSinceCopy));
+    }
     for statement in session.tables.create() {
         session.conn.batch(&statement).await.map_err(wrong)?;
     }
@@ -56,6 +59,7 @@ async fn transaction(
     session.keep_history(steps).await.map_err(end)?;
     session.prove(steps, &history, &before).await.map_err(end)?;
     session.commit(&history).await.map_err(wrong)?;
+    session.copied_at = None;
     checkpoint();
     Ok(reports)
 }

@@ -46,6 +46,9 @@ fn write_text(out: &mut dyn Write, report: &Report, all: &str) -> io::Result<()>
     if let Some(ended) = run.ended_at {
         writeln!(out, "  time      {:>7}", time(ended - run.started_at))?;
     }
+    if let Some(copies) = &report.copies {
+        writeln!(out, "  copies    in `{}`", copies.display())?;
+    }
     let of = |state| report.targets.iter().filter(move |row: &&TargetRow| row.state == state);
     let reason = |row: &'_ TargetRow| row.message.clone().unwrap_or_default();
     let failed: Vec<_> = of(State::Failed).map(|row| (row, reason(row))).collect();

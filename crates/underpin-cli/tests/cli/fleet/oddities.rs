@@ -5,7 +5,7 @@ use std::fs;
 use underpin_testkit::{Dialect, TestDb};
 
 use super::{each, files, fleet, json, targets};
-use crate::{fixture, underpin};
+use crate::{fixture, said, underpin};
 
 const FLAGS: [&str; 4] = ["--sqlite", "data/project_*.db", "--set", "project"];
 
@@ -113,11 +113,15 @@ fn a_backup_is_the_file_before_the_run() {
     json(fleet(&db, &["upgrade", "+1"]), 0);
     let before = fs::read(super::file(&db, 1)).unwrap();
 
-    json(fleet(&db, &["upgrade", "--backup", "copies"]), 0);
+    let report = json(fleet(&db, &["upgrade", "--backup", "copies"]), 0);
 
     let copies = files(&db.dir().join("copies"));
     assert_eq!(copies.len(), 2);
     assert_eq!(copies[0].0.file_name().unwrap(), "1-project_1.db");
+    let run = copies[0].0.parent().unwrap();
+    assert_eq!(report["copies"].as_str().unwrap(), run.to_str().unwrap());
+    let told = said(&fleet(&db, &["report"]).output().unwrap());
+    assert!(told.contains(&format!("copies    in `{}`", run.display())), "{told}");
     let of = |bytes: &[u8]| {
         let copy = TestDb::new(Dialect::Sqlite);
         fs::write(copy.file(), bytes).unwrap();

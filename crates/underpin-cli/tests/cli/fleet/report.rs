@@ -1,6 +1,9 @@
 //! The report for people, and what is told of many failures.
 
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+};
 
 use rstest::rstest;
 use underpin_testkit::Dialect;
@@ -66,4 +69,35 @@ fn a_report_needs_only_the_journal() {
 
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(output.stdout, run.stdout);
+}
+
+/// A report is its owner's alone, replaces an older one whole, and nothing that is no file.
+#[test]
+fn html_replaces_a_file_and_nothing_else() {
+    let db = targets(Dialect::Sqlite, 1);
+    folder(&db, 1);
+    let at = |name: &str| db.dir().join(name);
+    assert!(fleet(&db, &["upgrade"]).output().unwrap().status.success());
+    fs::write(at("old.html"), "older").unwrap();
+    symlink("old.html", at("link.html")).unwrap();
+    symlink("nothing.html", at("dangling.html")).unwrap();
+    fs::create_dir(at("directory.html")).unwrap();
+    let write = |name: &str| fleet(&db, &["report", "--html", name]).output().unwrap();
+
+    for name in ["new.html", "link.html"] {
+        assert!(write(name).status.success(), "{name}");
+        let mode = fs::metadata(at(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    for name in ["dangling.html", "directory.html", "no/where.html"] {
+        let text = said(&write(name));
+        assert!(text.contains(&format!("cannot write `{name}`")), "{text}");
+    }
+
+    assert!(fs::read_to_string(at("old.html")).unwrap().contains("Run 1"));
+    assert!(
+        fs::symlink_metadata(at("link.html")).unwrap().is_symlink() && !at("nothing.html").exists()
+    );
+    let names = fs::read_dir(db.dir()).unwrap().map(|one| one.unwrap().file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().ends_with(".new")));
 }

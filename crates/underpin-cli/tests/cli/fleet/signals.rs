@@ -4,7 +4,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rstest::rstest;
@@ -97,6 +97,96 @@ fn the_first_signal_finishes_what_is_in_flight(
     let resumed = json(fleet(&db, &["resume"]), 0);
     assert_eq!((&resumed["number"], &resumed["outcome"]), (&1.into(), &"done".into()));
     assert_eq!(resumed["counts"]["done"], 8);
+}
+
+/// Whatever a target hangs in, and whether anybody reads what is said.
+#[rstest]
+fn a_signal_ends_it_when_the_time_is_over(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values(true, false)] is_read: bool,
+) {
+    let db = slow(dialect, 2, 60.0);
+    let mut run = AtWork::start(fleet(&db, &["upgrade", "--grace", "1", "--no-verify"]));
+    let start = Instant::now();
+
+    run.signal("-TERM");
+
+    if is_read {
+        let (status, _, err) = run.end();
+        assert_eq!(status.code(), Some(1), "{err}");
+        assert!(
+            err.contains("done, or in 1 s") && err.contains("stopped what was still in flight"),
+            "{err}"
+        );
+        assert!(err.lines().last().unwrap().starts_with("next: underpin fleet resume "), "{err}");
+    } else {
+        assert_eq!(run.child.wait().unwrap().code(), Some(1));
+    }
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    let report = json(fleet(&db, &["report"]), 0);
+    assert_eq!((&report["outcome"], &report["counts"]["running"]), (&"running".into(), &2.into()));
+}
+
+/// Nobody reads what a run says: it goes on to its end, which the exit code tells.
+#[rstest]
+fn a_closed_pipe_stops_no_run(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values("out", "err", "both")] closed: &str,
+    #[values(&["-v"], &["--json"], &[])] flags: &[&str],
+) {
+    let db = slow(dialect, 3, 0.2);
+    super::on_target(&db, 2, "CREATE TABLE project_2.t (other INTEGER)");
+    let args = [&["upgrade", "--continue-on-error", "--html", "report.html"], flags].concat();
+    let mut child =
+        fleet(&db, &args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let read = |mut pipe: Box<dyn std::io::Read + Send>| {
+        thread::spawn(move || pipe.read_to_end(&mut Vec::new()))
+    };
+    match closed {
+        "out" => drop((out, read(Box::new(err)))),
+        "err" => drop((read(Box::new(out)), err)),
+        _ => drop((out, err)),
+    }
+
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+
+    let report = json(fleet(&db, &["report"]), 0);
+    assert_eq!(super::each(&report, "state"), ["done", "failed", "done"], "{report:#}");
+    assert!(db.dir().join("report.html").exists());
+}
+
+/// The journal is taken away in the middle of a run, as by a disk that is full: what is done is done, and
+/// the last line says how to go on.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_journal_that_cannot_be_written_ends_the_run(#[case] dialect: Dialect) {
+    let db = slow(dialect, 6, 0.7);
+    let run = AtWork::start(fleet(&db, &["upgrade", "--jobs", "1", "--journal", "journal"]));
+    let journal = underpin_db::DatabaseUrl::file(&db.dir().join("journal"));
+    let change = |statements: &str| {
+        let (journal, statements) = (journal.clone(), statements.to_owned());
+        underpin_testkit::block_on(async move || {
+            let options = underpin_db::ConnectOptions {
+                access: underpin_db::Access::ReadWrite,
+                ..underpin_db::ConnectOptions::default()
+            };
+            journal.connect(&options).await.unwrap().batch(&statements).await.unwrap();
+        });
+    };
+    change(
+        "CREATE TRIGGER full BEFORE UPDATE ON targets BEGIN SELECT raise(ABORT, 'disk is full'); END",
+    );
+
+    let (status, out, err) = run.end();
+
+    assert_eq!((status.code(), out.as_str()), (Some(1), ""), "{err}");
+    assert!(err.contains("error: the journal `journal` cannot be used: disk is full"), "{err}");
+    assert!(err.lines().last().unwrap().starts_with("next: underpin fleet resume "), "{err}");
+    change("DROP TRIGGER full");
+    let resumed = json(fleet(&db, &["resume", "--journal", "journal"]), 0);
+    assert_eq!(resumed["counts"]["done"], 6, "{resumed:#}");
 }
 
 #[rstest]
