@@ -1,9 +1,11 @@
 //! Finds out how the targets stand, opening as few as possible.
 
-use underpin::{Access, Engine, Error, Goal, Grouping, Marks, Options, Standing, Version};
-use underpin_db::DatabaseUrl;
+use std::{fs, path::Path};
 
-use crate::{Fleet, FleetError, Target, workers};
+use underpin::{Access, Engine, Error, Goal, Grouping, Marks, Options, Standing, Version};
+use underpin_db::{ConnectError, DatabaseUrl, DbError};
+
+use crate::{Fleet, FleetError, Place, Target, workers};
 
 /// Targets that a worker takes at a time: one is done before a second thread is awake.
 const CHUNK: usize = 64;
@@ -58,6 +60,9 @@ impl Fleet<'_> {
         target: &Target,
         marks: Option<&Marks<'_>>,
     ) -> Result<Standing, Error> {
+        if let Place::File(path) = &target.place {
+            refuse_what_never_ends(path)?;
+        }
         let url = target.url();
         self.engine(&url)?.standing(marks).await
     }
@@ -76,5 +81,18 @@ impl Fleet<'_> {
     pub(crate) fn engine<'u>(&'u self, url: &'u DatabaseUrl) -> Result<Engine<'u>, Error> {
         let options = Options { grouping: Grouping::Single, ..self.options.clone() };
         Engine::new(self.catalog, self.code, url, options)
+    }
+}
+
+/// Whoever opens a pipe, a socket or a device waits for others. What is not there, and directories, the
+/// engine tells by itself.
+fn refuse_what_never_ends(path: &Path) -> Result<(), Error> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            let message = "expected a file, found a pipe, a socket or a device".to_owned();
+            let source = DbError { message, ..DbError::default() };
+            Err(ConnectError::Open { path: path.to_owned(), source }.into())
+        }
+        _ => Ok(()),
     }
 }

@@ -132,7 +132,7 @@ fn a_signal_ends_it_when_the_time_is_over(
 fn a_closed_pipe_stops_no_run(
     #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
     #[values("out", "err", "both")] closed: &str,
-    #[values(&["-v"], &["--json"], &[])] flags: &[&str],
+    #[values(&["--json"], &[])] flags: &[&str],
 ) {
     let db = slow(dialect, 3, 0.2);
     super::on_target(&db, 2, "CREATE TABLE project_2.t (other INTEGER)");
