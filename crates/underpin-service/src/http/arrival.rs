@@ -32,13 +32,15 @@ struct Progress {
     last: Instant,
     bytes: u64,
     whole: bool,
+    /// Whether more of the body is waited for: until it is asked for, it is not the client that is slow.
+    wanted: bool,
 }
 
 impl Arrival {
     /// The same request; what is read of its body is noted.
     pub(super) fn watch(request: Request) -> (Request, Arc<Self>) {
         let (now, whole) = (Instant::now(), request.body().is_end_stream());
-        let progress = Progress { begin: now, last: now, bytes: 0, whole };
+        let progress = Progress { begin: now, last: now, bytes: 0, whole, wanted: false };
         let arrival = Arc::new(Self(Mutex::new(progress)));
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         let noted = Arc::clone(&arrival);
@@ -61,7 +63,7 @@ impl Arrival {
             let progress = self.progress();
             // More may have come meanwhile.
             if progress.deadline(limit) <= Instant::now() {
-                return Err(if progress.whole { Late::Answer } else { Late::Body });
+                return Err(if progress.wanted { Late::Body } else { Late::Answer });
             }
         }
     }
@@ -75,15 +77,16 @@ impl Arrival {
         progress.last = Instant::now();
         progress.bytes += bytes as u64;
         progress.whole |= whole;
+        progress.wanted = false;
     }
 }
 
 impl Progress {
-    /// Until when the request has to be answered: `limit` after its last byte came, and while more is to come,
-    /// it may not come slower than is allowed on average either.
+    /// Until when the request has to be answered: `limit` after its last byte came, and while more is waited
+    /// for, it may not come slower than is allowed on average either.
     fn deadline(&self, limit: Duration) -> Instant {
         let next = self.last + limit;
-        if self.whole { next } else { next.min(self.begin + time_for(self.bytes, limit)) }
+        if self.wanted { next.min(self.begin + time_for(self.bytes, limit)) } else { next }
     }
 }
 
@@ -105,6 +108,7 @@ impl HttpBody for Incoming {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         let bytes = match &polled {
             Poll::Pending => {
+                self.arrival.progress().wanted = true;
                 if let Some(connection) = &self.connection {
                     connection.wants_body();
                 }
@@ -148,9 +152,10 @@ mod tests {
 
     /// Seconds after its beginning until which a request may take, when `bytes` came, the last of them after
     /// `last` seconds.
-    fn deadline(last: u64, bytes: u64, whole: bool) -> u64 {
+    fn deadline(last: u64, bytes: u64, wanted: bool) -> u64 {
         let begin = Instant::now();
-        let progress = Progress { begin, last: begin + Duration::from_secs(last), bytes, whole };
+        let last = begin + Duration::from_secs(last);
+        let progress = Progress { begin, last, bytes, whole: !wanted, wanted };
         (progress.deadline(LIMIT) - begin).as_secs()
     }
 
@@ -165,13 +170,13 @@ mod tests {
             (9, 1, 10),
             (9, 20_000, 14),
         ] {
-            assert_eq!(deadline(last, bytes, false), expected, "{bytes} bytes in {last} s");
+            assert_eq!(deadline(last, bytes, true), expected, "{bytes} bytes in {last} s");
         }
     }
 
     #[test]
-    fn what_is_whole_has_the_whole_limit() {
-        assert_eq!((deadline(0, 0, true), deadline(9, 1, true)), (10, 19));
+    fn work_has_the_whole_limit() {
+        assert_eq!((deadline(0, 0, false), deadline(9, 1, false)), (10, 19));
         let (_, arrival) = Arrival::watch(Request::new(Body::empty()));
         assert!(arrival.progress().whole);
     }
