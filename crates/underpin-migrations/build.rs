@@ -60,7 +60,8 @@ fn write_catalog(code: &mut String, catalog: &Catalog) -> Result<(), Box<dyn Err
 }
 
 fn write_migration(code: &mut String, migration: &Migration) -> Result<(), Box<dyn Error>> {
-    let Metadata { run_in_transaction, foreign_keys, notes, code: function } = &migration.metadata;
+    let Metadata { run_in_transaction, foreign_keys, notes, code: function, empty } =
+        &migration.metadata;
     let down = match migration.down()? {
         Some(script) => format!("Down::Text({})", text(&script)),
         None => "Down::None".to_owned(),
@@ -69,7 +70,7 @@ fn write_migration(code: &mut String, migration: &Migration) -> Result<(), Box<d
         code,
         "Migration {{ version: Version::from_static({:?}), name: {}, up: {}, down: {down}, \
          checksum: Checksum({:?}), metadata: Metadata {{ run_in_transaction: {run_in_transaction}, \
-         foreign_keys: {foreign_keys}, notes: {}, code: {} }} }},",
+         foreign_keys: {foreign_keys}, notes: {}, code: {}, empty: {empty} }} }},",
         migration.version.as_str(),
         text(&migration.name),
         text(&migration.up),

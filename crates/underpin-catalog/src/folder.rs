@@ -166,7 +166,7 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, CatalogError>
     };
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        let line = valid.split(|byte| *byte == b'\n').count();
         let encoding = match error.as_bytes() {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
             _ => "another encoding, such as Latin-1",

@@ -19,12 +19,20 @@ pub struct Metadata {
     /// `underpin.code`: what the program does in Rust after the script, `<name>/<number>`. The
     /// functions are not here: this crate knows no connection.
     pub code: Option<Cow<'static, str>>,
+    /// `underpin.empty`: its scripts may be without a statement, for there is nothing to do in this
+    /// dialect. Without it such a script is one that nobody has written yet.
+    pub empty: bool,
 }
 
 impl Metadata {
     /// What holds for a migration without a `metadata.toml`.
-    pub const DEFAULT: Self =
-        Self { run_in_transaction: true, foreign_keys: true, notes: None, code: None };
+    pub const DEFAULT: Self = Self {
+        run_in_transaction: true,
+        foreign_keys: true,
+        notes: None,
+        code: None,
+        empty: false,
+    };
 }
 
 #[derive(Deserialize)]
@@ -42,11 +50,12 @@ struct Section {
     foreign_keys: bool,
     notes: Option<String>,
     code: Option<String>,
+    empty: bool,
 }
 
 impl Default for Section {
     fn default() -> Self {
-        Self { foreign_keys: true, notes: None, code: None }
+        Self { foreign_keys: true, notes: None, code: None, empty: false }
     }
 }
 
@@ -58,6 +67,7 @@ pub(crate) fn parse(text: &str) -> Result<Metadata, String> {
         foreign_keys: file.underpin.foreign_keys,
         notes: file.underpin.notes.map(Cow::Owned),
         code: file.underpin.code.map(Cow::Owned),
+        empty: file.underpin.empty,
     };
     if !metadata.foreign_keys && !metadata.run_in_transaction {
         return Err("`foreign_keys = false` needs `run_in_transaction = true`".to_owned());

@@ -185,8 +185,8 @@ pub enum Refusal {
     Respelled { applied: Version, catalog: Version },
     /// A script in which nothing is to be run.
     #[error(
-        "the {direction} script of migration {version} has no statement: write it, or `SELECT 1` where \
-         there is nothing to do"
+        "the {direction} script of migration {version} has no statement: write it, or, where there is \
+         nothing to do, write `SELECT 1` or set `empty = true` under `[underpin]` in `metadata.toml`"
     )]
     Empty { version: Version, direction: Direction },
     /// Another set in the same database has this version.

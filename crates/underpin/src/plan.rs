@@ -309,8 +309,9 @@ fn check_script(
     }
     let statements = statement::split(script, dialect)
         .map_err(|error| refusal(error.line, error.to_string()))?;
-    if statements.is_empty() && (direction == Direction::Down || migration.metadata.code.is_none())
-    {
+    let may_be_empty =
+        migration.metadata.empty || direction == Direction::Up && migration.metadata.code.is_some();
+    if statements.is_empty() && !may_be_empty {
         return Err(Refusal::Empty { version: migration.version.clone(), direction });
     }
     let in_transaction = migration.metadata.run_in_transaction;

@@ -43,6 +43,9 @@ pub(crate) async fn run(
         Err((place, cause)) => {
             // A transaction that the script opened itself takes the records in it along.
             session.roll_back().await;
+            if let Err(error) = own_role(session).await {
+                tracing::debug!(%error, "the role stays");
+            }
             // Where the history cannot be read, nobody knows how far the script came.
             let left = match session.recorded(step).await {
                 Some(done) => Left::Statements(done),
@@ -97,6 +100,7 @@ async fn script(
     leaves_none(session, &note).await.map_err(wrong)?;
     // They are the script's own query, and may ask what it left in the session.
     let notes = session.notes(step).await.map_err(database)?;
+    own_role(session).await.map_err(database)?;
     session.as_new().await.map_err(database)?;
     let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
@@ -131,6 +135,29 @@ async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<Note, StepC
     Ok(note)
 }
 
+/// PostgreSQL: the role that the script has taken, kept for the rest of the message and its transaction.
+const KEEP_ROLE: &str = "SELECT \
+     pg_catalog.set_config('underpin.user', pg_catalog.current_setting('session_authorization'), true), \
+     pg_catalog.set_config('underpin.role', pg_catalog.current_setting('role'), true)";
+
+/// The history is for the role that the connection was opened with.
+const OWN_ROLE: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE";
+
+/// Gives the role back to the script.
+const ROLE_AGAIN: &str = "SELECT \
+     pg_catalog.set_config('session_authorization', pg_catalog.current_setting('underpin.user'), true), \
+     pg_catalog.set_config('role', pg_catalog.current_setting('underpin.role'), true)";
+
+/// PostgreSQL: after the script, whatever role it has taken.
+async fn own_role(session: &mut Session<'_>) -> Result<(), DbError> {
+    match session.conn.dialect() {
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => {
+            session.conn.batch("SET SESSION AUTHORIZATION DEFAULT;\nRESET ROLE").await
+        }
+    }
+}
+
 /// Records how far the script came. It may have begun a transaction of its own, which this must not end.
 async fn record(
     session: &mut Session<'_>,
@@ -139,8 +166,12 @@ async fn record(
     note: &Note,
 ) -> Result<(), DbError> {
     let progress = session.progress(step, done, note);
+    let own = match step.dialect {
+        Dialect::Sqlite => progress,
+        Dialect::Postgres => [KEEP_ROLE, OWN_ROLE, &progress, ROLE_AGAIN].join(";\n"),
+    };
     let first = session.frame.first.iter().map(String::as_str);
-    let record = first.chain([progress.as_str()]).collect::<Vec<_>>().join(";\n");
+    let record = first.chain([own.as_str()]).collect::<Vec<_>>().join(";\n");
     session.conn.batch(&record).await?;
     checkpoint();
     Ok(())

@@ -141,7 +141,7 @@ fn defines(first: &str, mut words: Words<'_>) -> Kind {
         }
         "ALTER" => false,
         _ if words.take_any(&["DATABASE", "TABLESPACE"]) => true,
-        "CREATE" if words.take(&["SUBSCRIPTION"]) => makes_slot(words),
+        "CREATE" if words.take(&["SUBSCRIPTION"]) => makes_slot(&words),
         _ => {
             words.take(&["UNIQUE"]);
             words.take(&["INDEX", "CONCURRENTLY"])
@@ -151,7 +151,7 @@ fn defines(first: &str, mut words: Words<'_>) -> Kind {
 }
 
 /// A subscription makes its slot at the publisher, unless an option says that it does not.
-fn makes_slot(words: Words<'_>) -> bool {
+fn makes_slot(words: &Words<'_>) -> bool {
     let off = |option: &&str| {
         words.rest().windows(3).any(|three| {
             let value = match &three[2] {

@@ -67,7 +67,7 @@ impl ObjectName {
 
 /// The words of a statement, and how far they were read.
 pub(super) struct Words<'a> {
-    words: Vec<Word<'a>>,
+    all: Vec<Word<'a>>,
     at: usize,
     dialect: Dialect,
 }
@@ -111,21 +111,21 @@ impl<'a> Words<'a> {
         if escaped {
             unescape_last(&mut words, '\\');
         }
-        Self { words, at: 0, dialect }
+        Self { all: words, at: 0, dialect }
     }
 
     pub(super) fn peek(&self) -> Option<&Word<'a>> {
-        self.words.get(self.at)
+        self.all.get(self.at)
     }
 
     /// What was not read yet.
     pub(super) fn rest(&self) -> &[Word<'a>] {
-        self.words.get(self.at..).unwrap_or_default()
+        self.all.get(self.at..).unwrap_or_default()
     }
 
     pub(super) fn next(&mut self) -> Option<&Word<'a>> {
         self.at += 1;
-        self.words.get(self.at - 1)
+        self.all.get(self.at - 1)
     }
 
     /// Reads these keywords, or nothing.
@@ -188,7 +188,7 @@ impl<'a> Words<'a> {
         }
         let start = self.at + 1;
         let mut depth = 0_usize;
-        while let Some(word) = self.words.get(self.at) {
+        while let Some(word) = self.all.get(self.at) {
             self.at += 1;
             match word {
                 Word::Sign('(') => depth += 1,
@@ -196,10 +196,10 @@ impl<'a> Words<'a> {
                 _ => {}
             }
             if depth == 0 {
-                return Some(&self.words[start..self.at - 1]);
+                return Some(&self.all[start..self.at - 1]);
             }
         }
-        Some(&self.words[start..])
+        Some(&self.all[start..])
     }
 }
 

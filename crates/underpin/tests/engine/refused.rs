@@ -165,6 +165,22 @@ fn a_script_without_a_statement_is_refused(
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]
+fn a_script_that_is_meant_to_be_empty_is_applied_and_taken_back(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let mut empty = migration(2, "empty", "-- nothing\n", "\n;;\n");
+    empty.metadata.empty = true;
+    let catalog = catalog(dialect, vec![table(1), empty]);
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+    assert_eq!(applied(&db), ["0001", "0002"]);
+    migrate(&db, &catalog, &Goal::Down(1)).unwrap();
+
+    assert_eq!(applied(&db), ["0001"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
 fn an_empty_script_that_ran_before_stays_applied(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     let empty = catalog(dialect, vec![table(1), migration(2, "empty", "-- nothing", "")]);

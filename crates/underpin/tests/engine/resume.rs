@@ -182,6 +182,43 @@ fn the_session_is_as_the_script_had_set_it(#[case] set: &str, #[case] schema: &s
     assert_eq!(db.texts(made), [schema]);
 }
 
+/// The history is written by the role of the connection, and the script goes on with its own.
+#[rstest]
+#[case::set_role("SET ROLE {}", "{}")]
+#[case::set_and_reset("SET ROLE {}; RESET ROLE", "login")]
+#[case::authorization("SET SESSION AUTHORIZATION {}", "{}")]
+#[case::in_a_transaction("BEGIN; SET LOCAL ROLE {}; SELECT 1; COMMIT", "login")]
+#[case::for_good_in_a_transaction("BEGIN; SET ROLE {}; SELECT 1; COMMIT", "{}")]
+fn a_role_that_the_script_takes_is_kept_from_the_history(#[case] set: &str, #[case] owner: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let role =
+        format!("half_{}", std::process::id()) + &db.texts("SELECT current_database()::text")[0];
+    db.batch(&format!(
+        "CREATE ROLE \"{role}\"; CREATE SCHEMA extra; GRANT ALL ON SCHEMA extra TO \"{role}\""
+    ));
+    let set = set.replace("{}", &format!("\"{role}\""));
+    let made = "CREATE TABLE extra.made (a INTEGER)";
+    let catalog = logging(
+        Dialect::Postgres,
+        &format!("{set}; {made}; SELECT FROM extra.later; CREATE TABLE extra.also (a INTEGER)"),
+    );
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch(&format!(
+        "CREATE TABLE extra.later (a INTEGER); GRANT ALL ON extra.later TO \"{role}\""
+    ));
+
+    let resumed = resume(&db, &catalog);
+
+    let login = db.texts("SELECT current_user::text");
+    let owners =
+        db.texts("SELECT tableowner::text FROM pg_tables WHERE tablename IN ('made', 'also')");
+    db.batch(&format!("DROP OWNED BY \"{role}\"; DROP ROLE \"{role}\""));
+    resumed.unwrap();
+    let owner = if owner == "login" { login[0].clone() } else { role };
+    assert_eq!(owners, [owner.clone(), owner]);
+    assert_eq!(applied(&db), ["0001", "0002"]);
+}
+
 #[test]
 fn pragmas_are_as_the_script_had_set_them() {
     let db = TestDb::new(Dialect::Sqlite);
