@@ -108,5 +108,7 @@ fn log(verbose: u8, quiet: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        // It would be told with a panic when nothing reads standard error any more.
+        .log_internal_errors(false)
         .init();
 }

@@ -7,6 +7,8 @@ use underpin_db::UrlError;
 use underpin_fleet::FleetError;
 use underpin_projects::RegistryError;
 
+use crate::terminal::{escaped, escaped_json};
+
 /// A mistake in how the command was called.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -17,13 +19,29 @@ pub(crate) struct Usage(pub(crate) String);
 pub(crate) fn report(error: &anyhow::Error, json: bool, values: bool) -> ExitCode {
     let explain = if values { exit::explain_in_full } else { exit::explain };
     let (text, code) = (explain(error.as_ref()), code(error));
-    // Nobody is left to tell when the other end is closed.
     if json {
-        let document = serde_json::json!({ "error": text, "exit": code });
-        drop(writeln!(std::io::stdout(), "{document:#}"));
+        document(&text, code);
     }
-    drop(writeln!(std::io::stderr(), "error: {text}"));
+    // A closed pipe changes nothing about how the command ends.
+    drop(writeln!(std::io::stderr(), "error: {}", escaped(&text)));
     ExitCode::from(code)
+}
+
+/// Says what is wrong with the command line, or what it asks for: the help, the version.
+pub(crate) fn parsed(error: &clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(exit::USAGE);
+    let mut flags = std::env::args_os().skip(1).take_while(|word| word != "--");
+    if error.use_stderr() && flags.any(|word| word == "--json") {
+        let text = error.to_string();
+        document(text.trim_start_matches("error: ").trim_end(), code);
+    }
+    drop(error.print());
+    ExitCode::from(code)
+}
+
+fn document(text: &str, code: u8) {
+    let document = format!("{:#}", serde_json::json!({ "error": text, "exit": code }));
+    drop(writeln!(std::io::stdout(), "{}", escaped_json(&document)));
 }
 
 fn code(error: &anyhow::Error) -> u8 {

@@ -11,13 +11,17 @@ mod output;
 mod run;
 mod shell;
 mod target;
+mod terminal;
 
 use commands::Cli;
 
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = failpoints();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::parsed(&error),
+    };
     let (json, values) = (cli.json, cli.verbose > 0);
     cli.run().unwrap_or_else(|error| exit::report(&error, json, values))
 }

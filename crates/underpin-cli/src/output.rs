@@ -2,8 +2,11 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use anyhow::Context as _;
 use serde::Serialize;
 use underpin::{Adopted, Direction, Named, Refusal, Report, Status, Version};
+
+use crate::terminal::{escaped, escaped_json, line};
 
 /// Where a command's data goes, and in which form.
 #[derive(Clone, Copy)]
@@ -12,24 +15,20 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Writes `value` as JSON, or what `text` makes of it. A closed pipe is no error.
+    /// Writes `value` as JSON, or what `text` makes of it.
     pub(crate) fn write<T: Serialize>(
         self,
         value: &T,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        let result = if self.json {
-            serde_json::to_writer_pretty(&mut out, value)
-                .map_err(io::Error::from)
-                .and_then(|()| writeln!(out))
+        let shown = if self.json {
+            escaped_json(&serde_json::to_string_pretty(value)?) + "\n"
         } else {
-            text(&mut out)
+            let mut plain = Vec::new();
+            text(&mut plain)?;
+            escaped(&String::from_utf8_lossy(&plain))
         };
-        match result.and_then(|()| out.flush()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        }
+        raw(&shown)
     }
 
     pub(crate) fn report(self, report: &Report, dry_run: bool) -> anyhow::Result<()> {
@@ -48,6 +47,17 @@ impl Output {
     }
 }
 
+/// Writes `text` as it is. A closed pipe is no error: what was asked for is done.
+pub(crate) fn raw(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("the command is done, but what it has to say could not be written")
+        }
+        _ => Ok(()),
+    }
+}
+
 fn write_report(out: &mut dyn Write, report: &Report, dry_run: bool) -> io::Result<()> {
     if let Some(adopted) = &report.adopted {
         write_adopted(out, adopted, dry_run)?;
@@ -59,7 +69,7 @@ fn write_report(out: &mut dyn Write, report: &Report, dry_run: bool) -> io::Resu
             (Direction::Down, false) => "reverted",
             (Direction::Down, true) => "would revert",
         };
-        write!(out, "{verb} {} {}", step.version, step.name)?;
+        write!(out, "{verb} {} {}", step.version, line(&step.name))?;
         if let Some(code) = step.code {
             write!(out, " with code `{code}`")?;
         }
@@ -68,7 +78,7 @@ fn write_report(out: &mut dyn Write, report: &Report, dry_run: bool) -> io::Resu
             None => writeln!(out)?,
         }
         for note in &step.notes {
-            writeln!(out, "  note: {note}")?;
+            writeln!(out, "  note: {}", line(note))?;
         }
     }
     if report.single_transaction && report.steps.len() > 1 {
@@ -89,7 +99,7 @@ fn write_adopted(out: &mut dyn Write, adopted: &Adopted, dry_run: bool) -> io::R
         writeln!(out, "  {change}")?;
     }
     for note in &adopted.notes {
-        writeln!(out, "  note: {note}")?;
+        writeln!(out, "  note: {}", line(note))?;
     }
     Ok(())
 }
@@ -130,7 +140,7 @@ fn write_status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         (count, _) => writeln!(out, "{head} ({count} pending)")?,
     }
     for Named { version, name } in &status.pending {
-        writeln!(out, "pending {version} {name}")?;
+        writeln!(out, "pending {version} {}", line(name))?;
     }
     for problem in &status.problems {
         writeln!(out, "problem: {problem}")?;

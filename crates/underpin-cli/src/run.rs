@@ -6,7 +6,7 @@ use underpin::{Catalog, Goal};
 
 use crate::{
     context::{Context, PolicyArgs},
-    output::Output,
+    output::{self, Output},
 };
 
 #[derive(clap::Args)]
@@ -36,7 +36,7 @@ impl RunArgs {
         let goal = goal(&catalog)?;
         if self.sql {
             let script = engine.script(&goal).await?;
-            out.write(&(), |out| out.write_all(script.as_bytes()))
+            output::raw(&script)
         } else if self.dry_run {
             out.report(&engine.dry_run(&goal).await?, true)
         } else {

@@ -1,7 +1,8 @@
 //! What the service is told: a file, then the environment, which wins.
 
 use std::{
-    collections::HashMap,
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -17,6 +18,7 @@ use underpin_projects::Settings as ProjectSettings;
 use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
 mod keys;
+mod unknown;
 
 use keys::{Keys, directory, flag, hosts, level, origins, positive};
 
@@ -65,6 +67,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// `SHUTDOWN_SECONDS`
     pub shutdown_timeout: Duration,
+    /// What looks like a key and is none, for the log.
+    pub warnings: Vec<String>,
 }
 
 /// Where the service runs.
@@ -104,14 +108,20 @@ impl Config {
         };
         // What is not text is kept in a form that no key accepts.
         let variable = |key: &str| std::env::var_os(key).map(|text| text.to_string_lossy().into());
-        let lookup = |key: &str| variable(key).or_else(|| file.get(key).cloned());
+        let known = RefCell::new(BTreeSet::new());
+        let lookup = |key: &str| {
+            known.borrow_mut().insert(key.to_owned());
+            variable(key).or_else(|| file.get(key).cloned())
+        };
         let config = Self::read(lookup, migrate);
+        let environment = std::env::vars_os().map(|(key, _)| key.to_string_lossy().into_owned());
+        let warnings = unknown::told(&known.into_inner(), file.keys().cloned(), environment);
         match (error, config) {
-            (None, config) => config,
+            (None, Ok(config)) => Ok(Self { warnings, ..config }),
             (Some(error), Ok(_)) => Err(ConfigErrors(vec![error])),
-            (Some(error), Err(mut errors)) => {
-                errors.0.insert(0, error);
-                Err(errors)
+            // A misspelt key may be why another one is missing.
+            (error, Err(ConfigErrors(errors))) => {
+                Err(ConfigErrors(error.into_iter().chain(errors).chain(warnings).collect()))
             }
         }
     }
@@ -132,7 +142,7 @@ impl Config {
         let config = Self {
             environment,
             migrate: migrate || environment == Environment::Production,
-            database_url: keys.required("DATABASE_URL", "sqlite://data/underpin.db"),
+            database_url: keys.database_url("DATABASE_URL", environment),
             database_wait: keys.seconds("DATABASE_WAIT_SECONDS", Duration::from_secs(30)),
             pool: PoolOptions {
                 size: keys.get("DB_POOL_SIZE", pool.size, positive),
@@ -166,6 +176,7 @@ impl Config {
             log_level: keys.get("LOG_LEVEL", "info".to_owned(), level),
             log_format: keys.get("LOG_FORMAT", LogFormat::Text, LogFormat::from_str),
             shutdown_timeout: keys.seconds("SHUTDOWN_SECONDS", Duration::from_secs(10)),
+            warnings: Vec::new(),
         };
         if keys.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(keys.errors)) }
     }
@@ -371,10 +382,38 @@ mod tests {
             ("CORS_ORIGINS", "localhost:3000"),
             ("CORS_ORIGINS", "http://localhost:3000/"),
             ("CORS_ORIGINS", "*"),
+            ("LOG_LEVEL", "loud"),
+            ("LOG_LEVEL", "underpin_service"),
+            ("LOG_LEVEL", "info,loud"),
+            ("LOG_LEVEL", "info,sqlx=loud"),
+            ("LOG_LEVEL", "inf o"),
         ] {
             let error = read(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(&format!("`{key}`: expected ")), "{error}");
         }
+    }
+
+    #[test]
+    fn levels_and_pairs_are_understood_as_they_were() {
+        for text in
+            ["info", "WARN", "off", "trace,hyper=warn", "error,underpin_service=info", "a[b]=debug"]
+        {
+            assert_eq!(read(&[("LOG_LEVEL", text)]).unwrap().log_level, text);
+        }
+    }
+
+    #[test]
+    fn production_names_its_database() {
+        for given in [&[("ENV", "production")][..], &[("ENV", "production"), ("DATABASE_URL", "")]]
+        {
+            let error = read(given).unwrap_err().to_string();
+            assert!(
+                error.contains("`DATABASE_URL`: expected the database of production"),
+                "{error}"
+            );
+        }
+        let url = ("DATABASE_URL", "sqlite:a.db");
+        assert!(read(&[("ENV", "production"), url]).is_ok());
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub use crate::{
 pub async fn run(mut config: Config) -> anyhow::Result<()> {
     log::start(&config);
     tracing::info!("starting underpin-service {}: {config}", env!("CARGO_PKG_VERSION"));
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
     let metrics = metrics::install()?;
     tokio::spawn(metrics::upkeep(metrics.clone()));
     let mut signals = shutdown::Signals::listen()?;

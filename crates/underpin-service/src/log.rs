@@ -18,6 +18,8 @@ pub(crate) fn start(config: &Config) {
         format!("{}={migrations}", underpin::LOG_TARGET).parse().unwrap_or(migrations),
     );
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // It would be told with a panic when nothing reads standard error any more.
+    let lines = lines.log_internal_errors(false);
     match config.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().with_target(true).init(),

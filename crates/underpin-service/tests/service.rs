@@ -370,3 +370,83 @@ fn an_older_release_starts_on_a_newer_schema_only_when_it_may(#[case] dialect: D
         assert_eq!(running.end().0, Some(0));
     }
 }
+
+/// A pipe that nothing reads any more.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn it_serves_when_nothing_reads_its_log(#[case] dialect: Dialect) {
+    type Ends = fn(&mut Command);
+    let ways: [Ends; 3] = [
+        |command| drop(command.stdout(closed())),
+        |command| drop(command.stderr(closed())),
+        |command| drop(command.stdout(closed()).stderr(closed())),
+    ];
+    for format in ["text", "json"] {
+        for (number, ends) in ways.into_iter().enumerate() {
+            let db = TestDb::new(dialect);
+            let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let mut command = service(&db);
+            command.arg("--migrate").env("HTTP_ADDR", address.to_string());
+            command.env("LOG_LEVEL", "trace").env("LOG_FORMAT", format);
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            ends(&mut command);
+
+            let mut process = command.spawn().unwrap();
+
+            let begun = std::time::Instant::now();
+            while TcpStream::connect(address).is_err() {
+                assert_eq!(process.try_wait().unwrap(), None, "{format}, way {number}");
+                assert!(begun.elapsed().as_secs() < 60, "{format}, way {number}: it never listens");
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            let pid = process.id().to_string();
+            assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+            assert_eq!(process.wait().unwrap().code(), Some(0), "{format}, way {number}");
+        }
+    }
+}
+
+/// A file in the working directory would be served as if it were the data.
+#[test]
+fn production_without_a_database_is_refused_and_the_misspelt_key_is_told() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let mut command = service(&db);
+    command.env_remove("DATABASE_URL").env("ENV", "production");
+    std::fs::write(db.dir().join(".env"), "DATABSE_URL=postgres://me:hunter2@h/x\n").unwrap();
+
+    let output = command.output().unwrap();
+
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("`DATABASE_URL`: expected the database of production, found nothing"));
+    assert!(text.contains("the file has `DATABSE_URL`, which is no key: is it `DATABASE_URL`?"));
+    assert!(!text.contains("hunter2"), "{text}");
+    assert!(!db.dir().join("data").exists());
+}
+
+#[test]
+fn keys_that_nothing_reads_are_told_at_the_start() {
+    let db = TestDb::new(Dialect::Sqlite);
+    std::fs::write(db.dir().join(".env"), "LOG_LEVL=debug\nCOLOUR=blue\n").unwrap();
+    let mut command = service(&db);
+    command.arg("--migrate").env("SECRET_OF_OTHERS", "x");
+
+    let running = Running::start(command);
+
+    for line in [
+        "the file has `LOG_LEVL`, which is no key: is it `LOG_LEVEL`?",
+        "the file has `COLOUR`, which is no key: nothing reads it",
+    ] {
+        assert!(running.start.contains(line), "{}", running.start);
+    }
+    assert!(!running.start.contains("SECRET_OF_OTHERS"), "{}", running.start);
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(0));
+}

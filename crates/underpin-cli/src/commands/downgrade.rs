@@ -36,7 +36,10 @@ pub(super) fn confirm(database: &dyn Display) -> anyhow::Result<()> {
         return Err(unconfirmed().into());
     }
     let mut terminal = std::io::stderr();
-    write!(terminal, "this drops every table of the set in {database}; type `yes` to go on: ")?;
+    drop(write!(
+        terminal,
+        "this drops every table of the set in {database}; type `yes` to go on: "
+    ));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() == "yes" { Ok(()) } else { Err(unconfirmed().into()) }

@@ -6,6 +6,7 @@ use underpin::{Catalog, Log, Migration, Record};
 use crate::{
     context::{Context, PolicyArgs},
     output::Output,
+    terminal,
 };
 
 /// List every migration: applied or pending, when, how long it took, by whom
@@ -34,7 +35,7 @@ impl History {
         let lines = lines(&catalog, &log);
         out.write(&lines, |out| {
             for line in &lines {
-                write!(out, "{:<11} {} {}", line.state, line.version, line.name)?;
+                write!(out, "{:<11} {} {}", line.state, line.version, terminal::line(&line.name))?;
                 if let Some(when) = &line.applied_at {
                     write!(out, ", {when}")?;
                 }
@@ -42,7 +43,8 @@ impl History {
                     write!(out, ", {duration} ms")?;
                 }
                 if let (Some(actor), Some(host)) = (&line.actor, &line.host) {
-                    write!(out, ", by {actor} on {host}")?;
+                    let by = [actor, host].map(|text| terminal::line(text));
+                    write!(out, ", by {} on {}", by[0], by[1])?;
                 }
                 writeln!(out)?;
             }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod closed;
 mod code;
 mod crash;
 mod dry_run;

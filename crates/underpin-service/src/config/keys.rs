@@ -3,9 +3,11 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use axum::http::HeaderValue;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use underpin::{Options, Policy};
 use underpin_db::DatabaseUrl;
 
+use super::Environment;
 use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
 /// Where the keys' values come from, and what was wrong with them so far.
@@ -29,12 +31,18 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         })
     }
 
-    /// The URL of the database, whose errors never quote it.
-    pub(super) fn required(&mut self, key: &str, default: &str) -> DatabaseUrl {
+    /// The URL of the database, whose errors never quote it. A new file in the working directory is
+    /// nothing that production should begin with by itself.
+    pub(super) fn database_url(&mut self, key: &str, environment: Environment) -> DatabaseUrl {
         let text = (self.lookup)(key).filter(|text| !text.is_empty());
-        let wrong = match text.as_deref().unwrap_or(default) {
-            text if text.contains('\u{fffd}') => "expected text, found other bytes".to_owned(),
-            text => match text.parse::<DatabaseUrl>() {
+        let default = (environment == Environment::Development).then_some(DEFAULT_DATABASE);
+        let wrong = match text.as_deref().or(default) {
+            None => "expected the database of production, found nothing: say where the data is"
+                .to_owned(),
+            Some(text) if text.contains('\u{fffd}') => {
+                "expected text, found other bytes".to_owned()
+            }
+            Some(text) => match text.parse::<DatabaseUrl>() {
                 Ok(url) if url.is_memory() => {
                     "expected a database that outlives a connection: name a file".to_owned()
                 }
@@ -197,6 +205,9 @@ fn short(key: &str) -> String {
     format!("`{key}`: expected at least {} characters, found fewer", Secret::LEAST)
 }
 
+/// Where development keeps its data.
+const DEFAULT_DATABASE: &str = "sqlite://data/underpin.db";
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// So many times `unit` seconds.
@@ -257,8 +268,11 @@ pub(super) fn flag(text: &str) -> Result<bool, &'static str> {
 }
 
 pub(super) fn level(text: &str) -> Result<String, &'static str> {
-    match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("`error`, `warn`, `info`, `debug`, `trace` or `target=level` pairs"),
+    let expected = "`error`, `warn`, `info`, `debug`, `trace`, `off` or `target=level` pairs";
+    // A word alone would be a target, of which everything is shown.
+    let fits = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    match EnvFilter::try_new(text) {
+        Ok(_) if text.split(',').all(|part| fits(part.trim())) => Ok(text.to_owned()),
+        _ => Err(expected),
     }
 }
