@@ -384,9 +384,15 @@ fn closed() -> Stdio {
 fn it_serves_when_nothing_reads_its_log(#[case] dialect: Dialect) {
     type Ends = fn(&mut Command);
     let ways: [Ends; 3] = [
-        |command| drop(command.stdout(closed())),
-        |command| drop(command.stderr(closed())),
-        |command| drop(command.stdout(closed()).stderr(closed())),
+        |command| {
+            command.stdout(closed());
+        },
+        |command| {
+            command.stderr(closed());
+        },
+        |command| {
+            command.stdout(closed()).stderr(closed());
+        },
     ];
     for format in ["text", "json"] {
         for (number, ends) in ways.into_iter().enumerate() {

@@ -56,9 +56,15 @@ fn one_line() -> Stdio {
 type Ends = fn(&mut Command);
 
 const WAYS: [Ends; 3] = [
-    |command| drop(command.stderr(closed())),
-    |command| drop(command.stdout(closed()).stderr(closed())),
-    |command| drop(command.stdout(one_line()).stderr(one_line())),
+    |command| {
+        command.stderr(closed());
+    },
+    |command| {
+        command.stdout(closed()).stderr(closed());
+    },
+    |command| {
+        command.stdout(one_line()).stderr(one_line());
+    },
 ];
 
 /// The exit codes of the session, and the database after each command.
