@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{context::Context, output::Output};
+use crate::{context::Context, output::Output, stopped};
 
 mod adopt;
 mod check;
@@ -18,6 +18,8 @@ mod repair;
 mod revision;
 mod stamp;
 mod upgrade;
+
+pub(crate) use downgrade::confirm;
 
 /// One set of Diesel migrations on SQLite and PostgreSQL
 #[derive(Parser)]
@@ -80,6 +82,9 @@ impl Cli {
 
 impl Single {
     async fn run(self, context: &Context, out: Output) -> anyhow::Result<ExitCode> {
+        if self.changes() {
+            stopped::listen()?;
+        }
         match self {
             Self::Upgrade(command) => command.run(context, out).await?,
             Self::Downgrade(command) => command.run(context, out).await?,
@@ -94,6 +99,20 @@ impl Single {
             Self::Repair(command) => command.run(context, out).await?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Single {
+    /// Whether it may change a database.
+    fn changes(&self) -> bool {
+        !matches!(
+            self,
+            Self::Current(_)
+                | Self::History(_)
+                | Self::Heads(_)
+                | Self::Check(_)
+                | Self::Revision(_)
+        )
     }
 }
 

@@ -10,6 +10,7 @@ mod exit;
 mod output;
 mod run;
 mod shell;
+mod stopped;
 mod target;
 mod terminal;
 

@@ -1,10 +1,10 @@
 //! A run towards a goal: what `upgrade` and `downgrade` share.
 
-use std::fmt::Display;
-
-use underpin::{Catalog, Goal};
+use underpin::{Catalog, Engine, Error, Goal, Report};
+use underpin_db::DatabaseUrl;
 
 use crate::{
+    commands::confirm,
     context::{Context, PolicyArgs},
     output::{self, Output},
 };
@@ -22,31 +22,42 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Goes where `goal` says. `confirm` may still stop a run that leaves nothing applied.
+    /// Goes where `goal` says, and asks before that leaves nothing applied unless `yes` says so.
     pub(crate) async fn towards(
         self,
         context: &Context,
         out: Output,
         goal: impl FnOnce(&Catalog) -> anyhow::Result<Goal>,
-        confirm: Option<fn(&dyn Display) -> anyhow::Result<()>>,
+        yes: bool,
     ) -> anyhow::Result<()> {
         let url = context.url()?;
         let catalog = context.catalog(url.dialect())?;
         let engine = context.engine(&catalog, &url, self.policy)?;
         let goal = goal(&catalog)?;
         if self.sql {
-            let script = engine.script(&goal).await?;
-            output::raw(&script)
+            output::raw(&engine.script(&goal).await?)
         } else if self.dry_run {
             out.report(&engine.dry_run(&goal).await?, true)
         } else {
-            if let Some(confirm) = confirm {
-                let plan = engine.dry_run(&goal).await?;
-                if plan.head.is_none() && !plan.steps.is_empty() {
-                    confirm(&url)?;
-                }
-            }
-            out.report(&engine.migrate(&goal).await?, false)
+            let run = async |engine: &Engine<'_>| engine.migrate(&goal).await;
+            out.report(&asking(&engine, &url, yes, run).await?, false)
         }
     }
+}
+
+/// Runs `work`. When that would leave nothing applied, a person must say yes first; whether it would is
+/// decided where the work is done, and not by a look beforehand.
+pub(crate) async fn asking(
+    engine: &Engine<'_>,
+    url: &DatabaseUrl,
+    yes: bool,
+    work: impl AsyncFn(&Engine<'_>) -> Result<Report, Error>,
+) -> anyhow::Result<Report> {
+    if !yes {
+        match work(&engine.clone().sparing_last()).await {
+            Err(Error::LeavesNothing) => confirm(url)?,
+            done => return Ok(done?),
+        }
+    }
+    Ok(work(engine).await?)
 }

@@ -58,6 +58,30 @@ pub enum AdoptRefused {
         /// Why.
         reason: String,
     },
+    /// The scripts build another schema now that one of them is edited.
+    #[error(
+        "nothing was changed: the schema is not what the scripts build now that {version} is edited:\n{}\n\
+         restore the script and write a new migration for the change, or bring the schema to what the script \
+         says; `--force` accepts the edit all the same",
+        list(differences)
+    )]
+    Edited {
+        /// The version whose script was edited.
+        version: Version,
+        /// In which way the database differs.
+        differences: Vec<Difference>,
+    },
+    /// Whether an edit fits the schema cannot be found out.
+    #[error(
+        "nothing was changed: whether the schema is what the edited script of {version} builds cannot be \
+         found out: {reason}: compare them, then accept the edit with `--force`"
+    )]
+    Unchecked {
+        /// The version whose script was edited.
+        version: Version,
+        /// Why.
+        reason: String,
+    },
     /// The version to be stamped builds another schema.
     #[error(
         "nothing was changed: the schema is not what version {version} builds (`--force` stamps \
@@ -114,8 +138,22 @@ pub(crate) fn history_of(catalog: &Catalog, version: &Version) -> History {
     }
 }
 
-/// Finds out what the database is. `None` when nothing is in it.
+/// Finds out what the database is, to tell it. `None` when nothing is in it.
 pub(crate) async fn recognise<'a>(session: &mut Session<'a>) -> Result<Option<Found<'a>>, Error> {
+    if Schema::inspect(&mut session.conn).await?.is_empty() {
+        return Ok(None);
+    }
+    let reference = Reference::build(session).await?;
+    decide(session, &reference, false).await
+}
+
+/// Decides what the database is. When it is `acting`, that is inside the transaction that acts on it, so
+/// that what is decided stays true.
+async fn decide<'a>(
+    session: &mut Session<'a>,
+    reference: &Reference<'a>,
+    acting: bool,
+) -> Result<Option<Found<'a>>, Error> {
     let live = Schema::inspect(&mut session.conn).await?;
     let revision = alembic_revision(session).await?;
     if live.is_empty() {
@@ -127,14 +165,13 @@ pub(crate) async fn recognise<'a>(session: &mut Session<'a>) -> Result<Option<Fo
         }
         return Ok(None);
     }
-    let reference = Reference::build(session).await?;
     let fitting: Vec<_> = reference
         .candidates
         .iter()
         .filter(|candidate| candidate.shape.is_none() && candidate.schema == live)
         .collect();
     let found = match fitting.as_slice() {
-        [] => known_shape(session, &reference, &live).await?,
+        [] => known_shape(session, reference, &live, acting).await?,
         [one] => one.found(Vec::new(), Vec::new()),
         several => {
             let versions = several.iter().map(|one| one.version.clone()).collect();
@@ -169,13 +206,14 @@ async fn known_shape<'a>(
     session: &mut Session<'a>,
     reference: &Reference<'a>,
     live: &Schema,
+    acting: bool,
 ) -> Result<Found<'a>, Error> {
     let mut closest: Option<(&Candidate<'a>, Vec<Difference>)> = None;
     for candidate in &reference.candidates {
         let differences = candidate.schema.differences(live);
         if let Some(shape) = candidate.shape {
             let (accepted, rest) = shape.sort(differences.clone());
-            if rest.is_empty() && all_empty(session, &accepted.leftovers).await? {
+            if rest.is_empty() && all_empty(session, &accepted.leftovers, acting).await? {
                 return Ok(candidate.found(accepted.missing, accepted.leftovers));
             }
         }
@@ -224,8 +262,18 @@ impl Sort for Shape {
     }
 }
 
-async fn all_empty(session: &mut Session<'_>, tables: &[String]) -> Result<bool, Error> {
+/// Whether no row is in `tables`. When it is `acting`, none can come before the transaction ends: who
+/// writes into one is waited for, and who wants to has to wait.
+async fn all_empty(
+    session: &mut Session<'_>,
+    tables: &[String],
+    acting: bool,
+) -> Result<bool, Error> {
     for table in tables {
+        if acting && session.conn.dialect() == Dialect::Postgres {
+            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", identifier(table));
+            session.conn.batch(&lock).await.doing("lock a leftover table")?;
+        }
         let query = format!("SELECT '1' FROM {} LIMIT 1", identifier(table));
         if session.conn.text(&query).await.doing("look into a leftover table")?.is_some() {
             return Ok(false);
@@ -253,27 +301,23 @@ async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, E
 }
 
 /// Recognises the database, makes it fit, and stamps it. `None` when nothing is in it.
+///
+/// What the versions build is found out before. Everything that the database itself decides is looked at
+/// inside the transaction that acts: another program may write until that begins.
 pub(crate) async fn adopt(session: &mut Session<'_>) -> Result<Option<Adopted>, Error> {
-    let Some(found) = recognise(session).await? else { return Ok(None) };
-    let definitions = if found.missing.is_empty() {
-        reference::Definitions::default()
-    } else {
-        reference::definitions(session.catalog, &found.version).await?
-    };
-    let rebuilds = session.conn.dialect() == Dialect::Sqlite
-        && found.shape.is_some_and(|shape| !shape.foreign_keys);
-    if rebuilds {
+    if Schema::inspect(&mut session.conn).await?.is_empty() {
+        return Ok(None);
+    }
+    let reference = Reference::build(session).await?;
+    let mut outcome = in_transaction(session, &reference, true).await?;
+    if matches!(outcome, Outcome::Rebuilds) {
+        // The pragma does nothing inside a transaction.
         session.conn.batch("PRAGMA foreign_keys = OFF").await.doing("switch foreign keys off")?;
-    }
-    let result = transform(session, &found, &definitions).await;
-    if result.is_err() {
-        session.roll_back().await;
-    }
-    if rebuilds {
+        let again = in_transaction(session, &reference, false).await;
         session.conn.batch("PRAGMA foreign_keys = ON").await.doing("switch foreign keys on")?;
+        outcome = again?;
     }
-    let mut adopted = found.announce();
-    adopted.notes.extend(result.map_err(|cause| failed(session.catalog, &found, cause))?);
+    let Outcome::Adopted(adopted) = outcome else { return Ok(None) };
     tracing::info!(
         target: crate::LOG_TARGET,
         version = %adopted.version, outcome = "adopted",
@@ -285,6 +329,61 @@ pub(crate) async fn adopt(session: &mut Session<'_>) -> Result<Option<Adopted>, 
     Ok(Some(adopted))
 }
 
+/// What became of a transaction.
+enum Outcome {
+    Adopted(Adopted),
+    /// There is nothing to adopt.
+    Empty,
+    /// Nothing was done: the tables are built anew, which foreign keys must not see.
+    Rebuilds,
+}
+
+/// One transaction, which is ended whatever comes of it.
+async fn in_transaction<'a>(
+    session: &mut Session<'a>,
+    reference: &Reference<'a>,
+    enforced: bool,
+) -> Result<Outcome, Error> {
+    let begin = begin(session);
+    session.conn.batch(&begin).await.doing("begin the transaction that adopts")?;
+    let outcome = async {
+        let Some(found) = decide(session, reference, true).await? else {
+            return Ok(Outcome::Empty);
+        };
+        let rebuilds = session.conn.dialect() == Dialect::Sqlite
+            && found.shape.is_some_and(|shape| !shape.foreign_keys);
+        if enforced && rebuilds {
+            return Ok(Outcome::Rebuilds);
+        }
+        let definitions = if found.missing.is_empty() {
+            reference::Definitions::default()
+        } else {
+            reference::definitions(session.catalog, &found.version).await?
+        };
+        let notes = transform(session, &found, &definitions).await;
+        let mut adopted = found.announce();
+        adopted.notes.extend(notes.map_err(|cause| failed(session.catalog, &found, cause))?);
+        Ok(Outcome::Adopted(adopted))
+    };
+    let outcome = outcome.await;
+    if !matches!(outcome, Ok(Outcome::Adopted(_))) {
+        session.roll_back().await;
+    }
+    outcome
+}
+
+/// What is locked must be seen as it is then, so that the transaction takes no snapshot before.
+fn begin(session: &Session<'_>) -> String {
+    match session.conn.dialect() {
+        Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
+        Dialect::Postgres => {
+            let first = session.frame.first.iter().map(String::as_str);
+            let begin = ["BEGIN ISOLATION LEVEL READ COMMITTED"].into_iter().chain(first);
+            begin.collect::<Vec<_>>().join(";\n")
+        }
+    }
+}
+
 fn failed(catalog: &Catalog, found: &Found<'_>, cause: StepCause) -> Error {
     let migration = catalog.get(&found.version);
     Error::Step(Box::new(StepError {
@@ -293,23 +392,19 @@ fn failed(catalog: &Catalog, found: &Found<'_>, cause: StepCause) -> Error {
         direction: Direction::Up,
         place: None,
         left: Left::Nothing,
+        undone: Vec::new(),
         kept: Vec::new(),
         blockers: None,
         cause,
     }))
 }
 
-/// Everything in one transaction, committed only when the schema fits in the end.
+/// Makes the schema fit, and commits the transaction that is open only when it does in the end.
 async fn transform(
     session: &mut Session<'_>,
     found: &Found<'_>,
     definitions: &reference::Definitions,
 ) -> Result<Vec<String>, StepCause> {
-    let begin = match session.conn.dialect() {
-        Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
-        Dialect::Postgres => session.frame.start().collect::<Vec<_>>().join(";\n"),
-    };
-    session.conn.batch(&begin).await?;
     let guard = match session.conn.dialect() {
         Dialect::Sqlite => Some(Guard::before(&mut session.conn).await?),
         Dialect::Postgres => None,
@@ -324,16 +419,14 @@ async fn transform(
     }
     if let Some(up) = found.shape.and_then(|shape| shape.up.as_deref()) {
         let statements = statement::split(up, session.conn.dialect());
-        for statement in statements.map_err(|error| StepCause::Unfit(error.to_string()))? {
+        for statement in statements.map_err(|error| StepCause::Unreadable(error.to_string()))? {
             session.conn.batch(statement.text).await?;
         }
     }
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await?;
     }
-    let live = Schema::inspect(&mut session.conn)
-        .await
-        .map_err(|error| StepCause::Unfit(error.to_string()))?;
+    let live = Schema::inspect(&mut session.conn).await?;
     let differences = found.expected.differences(&live);
     if !differences.is_empty() {
         return Err(StepCause::Unfit(list(&differences)));
@@ -378,6 +471,43 @@ pub(crate) async fn check_fit(
     }
     let version = version.map_or_else(|| "base".to_owned(), ToString::to_string);
     Err(Error::Adopt(Box::new(AdoptRefused::Unfit { version, differences })))
+}
+
+/// Fails unless the schema is what the applied migrations build now that the script of `version` is
+/// edited. Tables of other sets may be beside them.
+pub(crate) async fn check_edit(
+    session: &mut Session<'_>,
+    history: &History,
+    version: &Version,
+) -> Result<(), Error> {
+    let refused = |refusal| Err(Error::Adopt(Box::new(refusal)));
+    let version = version.clone();
+    let all = session.catalog.migrations().iter().map(|one| &one.version);
+    if !all.take(history.applied.len()).eq(history.applied.keys()) {
+        let reason = "not all migrations up to the newest that is applied are known and applied";
+        return refused(AdoptRefused::Unchecked { version, reason: reason.to_owned() });
+    }
+    let built = match versions(session).await {
+        Ok(built) => built,
+        Err(Error::Adopt(told)) => match *told {
+            AdoptRefused::Unprovable { version: which, reason } => {
+                let reason = format!("version {which} cannot be built beside it: {reason}");
+                return refused(AdoptRefused::Unchecked { version, reason });
+            }
+            other => return refused(other),
+        },
+        Err(error) => return Err(error),
+    };
+    let last = built.into_iter().take(history.applied.len()).next_back();
+    let expected = last.map(|(_, schema)| schema).unwrap_or_default();
+    let mut differences = expected.differences(&Schema::inspect(&mut session.conn).await?);
+    if history.others {
+        differences.retain(|one| one.kind != DifferenceKind::Unknown);
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    refused(AdoptRefused::Edited { version, differences })
 }
 
 /// A column as `ALTER TABLE … ADD COLUMN` wants it.

@@ -9,7 +9,7 @@ use std::{
 
 use underpin_db::{Code, Conn, DbError};
 
-use crate::{Error, Schema, StepCause, adopt, checkpoint::checkpoint};
+use crate::{Schema, StepCause, adopt, checkpoint::checkpoint};
 
 /// Runs `code`, and makes sure that the transaction is still the engine's and that the schema is
 /// still what the script made: adopting and stamping compare with what scripts alone build.
@@ -57,8 +57,5 @@ fn unreleased(source: DbError, code: Code) -> StepCause {
 }
 
 async fn inspect(conn: &mut Conn) -> Result<Schema, StepCause> {
-    Schema::inspect(conn).await.map_err(|error| match error {
-        Error::Database { source, .. } => StepCause::Database(source),
-        other => StepCause::Unfit(other.to_string()),
-    })
+    Ok(Schema::inspect(conn).await?)
 }

@@ -4,6 +4,7 @@ mod backup;
 mod lent;
 mod preview;
 mod record;
+mod redo;
 mod standing;
 
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
@@ -38,6 +39,7 @@ pub struct Engine<'a> {
     proving: Option<Proving<'a>>,
     backup: Option<PathBuf>,
     run: Option<&'a RunLock>,
+    spares_last: bool,
 }
 
 impl<'a> Engine<'a> {
@@ -61,6 +63,7 @@ impl<'a> Engine<'a> {
                 proving: None,
                 backup: None,
                 run: None,
+                spares_last: false,
             });
         }
         Err(Error::Dialect { catalog: catalog.dialect(), url: url.dialect() })
@@ -89,6 +92,13 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Ends a run that would leave nothing applied with [`Error::LeavesNothing`], before it changes
+    /// anything.
+    #[must_use]
+    pub fn sparing_last(self) -> Self {
+        Self { spares_last: true, ..self }
+    }
+
     /// For a run that holds `lock` and has seen what there is to do. On SQLite [`Engine::migrate`] then
     /// takes the lock of the file before it reads the history, as another name of `lock`'s file, and
     /// creates no file.
@@ -115,7 +125,7 @@ impl<'a> Engine<'a> {
     /// [`Engine::status`] on a connection that is there already.
     pub async fn status_on(&self, conn: &mut Conn) -> Result<Status, Error> {
         let tables = crate::history::Tables::find(conn).await?;
-        let history = tables.read(conn, self.catalog).await?;
+        let history = self.look(conn, &tables).await?;
         Ok(self.status_of(&history))
     }
 
@@ -134,7 +144,7 @@ impl<'a> Engine<'a> {
     pub async fn log(&self) -> Result<Log, Error> {
         let mut session = self.session(Access::ReadOnly).await?;
         Ok(Log {
-            history: session.history().await?,
+            history: self.look(&mut session.conn, &session.tables).await?,
             records: session.tables.records(&mut session.conn).await?,
             run_on: session.tables.run_on(&mut session.conn).await?,
         })
@@ -148,16 +158,27 @@ impl<'a> Engine<'a> {
             Direction::Up | Direction::Down => Access::ReadWrite,
         };
         let mut session = self.session(access).await?;
-        let mut seen = None;
+        let (mut seen, mut refused) = (None, None);
         if self.run.is_none() {
             let history = session.history().await?;
-            let plan = self.plan_for(&session, &history, goal)?;
-            if plan.steps.is_empty() {
-                return Ok(self.report(None, Vec::new(), false, &history));
+            match self.plan_for(&session, &history, goal) {
+                Ok(plan) if plan.steps.is_empty() => {
+                    return Ok(self.report(None, Vec::new(), false, &history));
+                }
+                Ok(plan) => seen = Some((history, plan)),
+                // A runner that is at work may be about to change that: it is final under the lock.
+                Err(refusal) => refused = Some(refusal),
             }
-            seen = Some((history, plan));
         }
-        let mut lock = self.lock(&mut session).await?;
+        let mut lock = match (self.lock(&mut session).await, refused) {
+            (Ok(lock), _) => lock,
+            // Without the right to take the lock there is nothing that could be resolved.
+            (Err(error), Some(refused)) if !matches!(error, Error::Locked { .. }) => {
+                tracing::debug!(%error, "the refusal is not looked at again");
+                return Err(refused.into());
+            }
+            (Err(error), _) => return Err(error),
+        };
         session.end_with_client().await?;
         let result = self.migrate_locked(&mut session, &mut lock, goal, seen).await;
         lock.release().await;
@@ -174,29 +195,39 @@ impl<'a> Engine<'a> {
     ) -> Result<Report, Error> {
         let mut history = session.refresh().await?;
         checkpoint();
+        let mut plan = match seen {
+            Some((before, plan)) if before == history => plan,
+            _ => self.plan_for(session, &history, goal)?,
+        };
+        self.spare_last(&history, &plan)?;
         let mut adopted = None;
         let mut grouping = self.options.grouping;
         let fresh = history.is_fresh() && goal.direction() == Direction::Up;
         // A copy of what stays as it is would pass for one of what was before.
-        if self.backup.is_some()
-            && (fresh || !self.plan_for(session, &history, goal)?.steps.is_empty())
-        {
+        if fresh || !plan.steps.is_empty() {
             self.back_up(session).await?;
         }
         if fresh {
             adopted = adopt::adopt(session).await?;
-            match adopted {
-                Some(_) => history = session.refresh().await?,
-                None => grouping = Grouping::Single,
+            if adopted.is_some() {
+                history = session.refresh().await?;
+                plan = self.plan_for(session, &history, goal)?;
+            } else {
+                grouping = Grouping::Single;
             }
         }
-        let plan = match seen {
-            Some((before, plan)) if before == history => plan,
-            _ => self.plan_for(session, &history, goal)?,
-        };
         let (steps, apart) = self.run(session, lock, &plan, grouping).await?;
         let single = grouping == Grouping::Single && plan.fits_one_transaction() && !apart;
         Ok(self.report(adopted, steps, single, &history.after(&plan)))
+    }
+
+    /// Leaving nothing applied takes all data of the set along, so somebody must mean it.
+    fn spare_last(&self, history: &History, plan: &Plan<'_>) -> Result<(), Error> {
+        let leaves = |history: &History| !history.after(plan).applied.is_empty();
+        if self.spares_last && !plan.steps.is_empty() && !leaves(history) {
+            return Err(Error::LeavesNothing);
+        }
+        Ok(())
     }
 
     fn plan(&self, history: &History, goal: &Goal) -> Result<Plan<'a>, Refused> {

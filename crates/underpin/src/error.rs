@@ -52,6 +52,33 @@ pub enum Error {
     /// The history holds what this engine does not write.
     #[error("cannot read the history: {0}: was it edited by hand?")]
     History(String),
+    /// The database answered in another form than it was asked for.
+    #[error("cannot {doing}: the answer of the database is not understood: {reason}")]
+    Answer {
+        /// What the engine was about to do.
+        doing: &'static str,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// A script of the set, or of a known shape, does not come apart into statements.
+    #[error("a script cannot be read: {0}")]
+    Script(String),
+    /// Only a database of PostgreSQL has schemas.
+    #[error(
+        "SQLite has no schemas: each file is a database of its own, which is opened by its URL"
+    )]
+    NoSchemas,
+    /// Nothing ran: the engine was told to spare the last migration ([`Engine::sparing_last`](crate::Engine::sparing_last)).
+    #[error("nothing was run: it would take back everything that is applied")]
+    LeavesNothing,
+    /// The newest migration was taken back, and is not applied any more.
+    #[error("migration {version} was taken back, and could not be applied again")]
+    NotAgain {
+        /// The migration.
+        version: Version,
+        /// Why.
+        source: Box<Self>,
+    },
     /// The catalog is of the other dialect.
     #[error("the migrations are for {catalog}, the database is {url}: choose one dialect")]
     Dialect {
@@ -117,6 +144,14 @@ impl<T> Doing<T> for Result<T, DbError> {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Refused(pub Vec<Refusal>);
 
+impl Refused {
+    /// Whether nothing is in the way but a runner that is at work.
+    #[must_use]
+    pub fn awaits_another(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|one| matches!(one, Refusal::Running { .. }))
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("nothing was run: ")?;
@@ -135,7 +170,8 @@ pub enum Refusal {
     /// The script was edited after it ran.
     #[error(
         "migration {version} ran as {applied:.8}, but its script is now {catalog:.8}: restore the \
-         script, or accept the edit with `underpin repair {version} --reason …`"
+         script and write a new migration for the change; an edit that changes nothing in the database is \
+         accepted with `underpin repair {version} --reason …`"
     )]
     Diverged { version: Version, applied: Checksum, catalog: Checksum },
     /// The history names a migration that the catalog does not have.
@@ -189,8 +225,24 @@ pub enum Refusal {
          nothing to do, write `SELECT 1` or set `empty = true` under `[underpin]` in `metadata.toml`"
     )]
     Empty { version: Version, direction: Direction },
+    /// A script outside a transaction began, and who runs it is at work.
+    #[error(
+        "migration {version} is being run by {holder} ({direction} script, {done} statements done): wait \
+         for that runner"
+    )]
+    Running { version: Version, direction: Direction, done: usize, holder: String },
+    /// There is no edit to accept.
+    #[error("no edit of migration {version} is known: there is nothing to repair")]
+    NotEdited { version: Version },
+    /// What did not run cannot have been edited afterwards.
+    #[error(
+        "migration {version} is not applied: edit its script freely, there is nothing to repair"
+    )]
+    NotApplied { version: Version },
     /// Another set in the same database has this version.
-    #[error("version {version} belongs to set `{set}` in this database: rename the migration")]
+    #[error(
+        "version {version} belongs to set `{}` in this database: rename the migration", set.escape_debug()
+    )]
     Taken { version: Version, set: String },
     /// There is no script to take the migration back.
     #[error("migration {version} has no `down.sql`: write one, or restore a backup")]
@@ -253,6 +305,8 @@ pub struct StepError {
     pub place: Option<Place>,
     /// What of this migration stays.
     pub left: Left,
+    /// Migrations before it in its transaction, which were rolled back with it.
+    pub undone: Vec<Version>,
     /// Migrations of this run that are done and stay.
     pub kept: Vec<Version>,
     /// PostgreSQL: who held the lock that it waited for in vain.
@@ -423,9 +477,24 @@ pub enum StepCause {
         /// In which way, one per line.
         differences: String,
     },
+    /// Whether the schema fits afterwards could not be found out.
+    #[error("the schema could not be compared with what it should be")]
+    Uncompared(#[source] Box<Error>),
+    /// The script of a known shape does not come apart into statements.
+    #[error("its script cannot be read: {0}")]
+    Unreadable(String),
     /// The database that was to be completed or mapped is not what it was to become.
     #[error("the schema does not fit afterwards:\n{0}")]
     Unfit(String),
+}
+
+impl From<Error> for StepCause {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Database { source, .. } => source.into(),
+            other => Self::Uncompared(Box::new(other)),
+        }
+    }
 }
 
 impl From<DbError> for StepCause {
@@ -461,7 +530,7 @@ impl StepCause {
 
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { version, name, direction, place, left, kept, blockers, cause } = self;
+        let Self { version, name, direction, place, left, undone, kept, blockers, cause } = self;
         write!(f, "migration {version} {name} failed (")?;
         match cause.code() {
             Some(code) => write!(f, "code `{code}`")?,
@@ -481,6 +550,17 @@ impl fmt::Display for StepError {
             )?,
             Left::Statements(done) => {
                 write!(f, "{done} statements of it are done and stay: see `underpin history`")?;
+            }
+        }
+        let count = undone.len();
+        match undone.as_slice() {
+            [] => {}
+            [one] => {
+                write!(f, "; {one} before it in the same transaction was rolled back as well")?;
+            }
+            [first, .., last] => {
+                let which = "before it in the same transaction were rolled back as well";
+                write!(f, "; {count} {which}: {first} to {last}")?;
             }
         }
         match kept.as_slice() {

@@ -15,7 +15,7 @@ pub const USAGE: u8 = 2;
 pub const REFUSED: u8 = 3;
 /// Something is pending.
 pub const PENDING: u8 = 4;
-/// Another runner holds the lock and the wait ran out.
+/// Another runner is at work, and the wait for it ran out or there was none.
 pub const LOCKED: u8 = 5;
 
 /// The exit code of a run that ended in `error`.
@@ -23,7 +23,13 @@ pub const LOCKED: u8 = 5;
 pub fn code(error: &Error) -> u8 {
     match error {
         Error::Connect(error) if error.is_configuration() => USAGE,
-        Error::Catalog(_) | Error::Dialect { .. } | Error::NoBackup => USAGE,
+        Error::Catalog(_)
+        | Error::Dialect { .. }
+        | Error::NoBackup
+        | Error::NoSchemas
+        | Error::LeavesNothing => USAGE,
+        Error::NotAgain { source, .. } => code(source),
+        Error::Refused(refused) if refused.awaits_another() => LOCKED,
         Error::Refused(_)
         | Error::Adopt(_)
         | Error::ScriptNeedsHistory(_)

@@ -91,12 +91,17 @@ pub struct Interrupted {
     pub checksum: Option<Checksum>,
     /// What it has done; older programs wrote none.
     pub note: Option<Note>,
+    /// Who runs it now, where that was looked for: then it is not interrupted at all.
+    pub runner: Option<String>,
 }
 
 impl Interrupted {
     pub(crate) fn refusal(&self) -> Refusal {
-        let Self { version, direction, done, .. } = self.clone();
-        Refusal::Interrupted { version, direction, done }
+        let Self { version, direction, done, runner, .. } = self.clone();
+        match runner {
+            Some(holder) => Refusal::Running { version, direction, done, holder },
+            None => Refusal::Interrupted { version, direction, done },
+        }
     }
 
     /// The rest of a script means nothing when the script is another one now. An edit after what is done

@@ -19,6 +19,7 @@ use underpin_db::{Conn, ConnectOptions, DatabaseUrl};
 use crate::{
     Error, Options, Step, StepCause, StepReport,
     error::Doing,
+    history::Tables,
     session::{Frame, Session},
     sql::literal,
     transaction::{self, Failure},
@@ -286,6 +287,21 @@ fn key_of(name: &str) -> String {
     format!("hashtextextended(current_database() || {}, 0)", literal(name))
 }
 
+/// Who is at work on a database now, as far as that can be told without taking the lock.
+pub(crate) async fn at_work(url: &DatabaseUrl, conn: &mut Conn, tables: &Tables) -> Option<String> {
+    match (url.sqlite_path(), tables.schema()) {
+        (Some(path), _) => {
+            let holder = || file::holder(path).unwrap_or_else(|| UNKNOWN.to_owned());
+            file::is_held(path).then(holder)
+        }
+        (None, Some(schema)) => match holder_of(conn, &key(schema)).await {
+            Some(holder) => Some(holder),
+            None => lease::at_work(conn, schema).await,
+        },
+        (None, None) => None,
+    }
+}
+
 /// PostgreSQL: who has the lock of `schema`, for people.
 pub(crate) async fn holder(conn: &mut Conn, schema: &str) -> String {
     match holder_of(conn, &key(schema)).await {
@@ -298,8 +314,8 @@ pub(crate) async fn holder(conn: &mut Conn, schema: &str) -> String {
 async fn holder_of(conn: &mut Conn, key: &str) -> Option<String> {
     let query = format!(
         "SELECT 'process ' || a.pid || ' (' || a.application_name || ', user ' || a.usename \
-         || ', from ' || coalesce(host(a.client_addr), 'this machine') || ', since ' || \
-         date_trunc('second', a.backend_start) || ')' FROM pg_locks l JOIN pg_stat_activity a \
+         || coalesce(', from ' || host(a.client_addr), '') || coalesce(', since ' || \
+         date_trunc('second', a.backend_start), '') || ')' FROM pg_locks l JOIN pg_stat_activity a \
          USING (pid) WHERE l.locktype = 'advisory' AND l.granted AND \
          (l.classid::bigint << 32 | l.objid::bigint) = {key}"
     );

@@ -128,7 +128,8 @@ pub fn plan<'a>(
     let mut refusals = disagreements(catalog, history, policy);
     let migrations = chosen(catalog, history, goal);
     let direction = goal.direction();
-    let other_way = |one: &&Interrupted| policy.resume && one.direction != direction;
+    let other_way =
+        |one: &&Interrupted| policy.resume && one.runner.is_none() && one.direction != direction;
     refusals.extend(history.interrupted.as_ref().filter(other_way).map(Interrupted::refusal));
     if direction == Direction::Up && !policy.allow_out_of_order {
         refusals.extend(out_of_order(history, &migrations));
@@ -171,11 +172,15 @@ pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Ve
             (Some(_), _) => {}
         }
     }
-    if let Some(interrupted) = &history.interrupted {
-        refusals.extend(interrupted.edited(catalog));
-        if !policy.resume || catalog.get(&interrupted.version).is_none() {
-            refusals.push(interrupted.refusal());
+    match &history.interrupted {
+        Some(running) if running.runner.is_some() => refusals.push(running.refusal()),
+        Some(interrupted) => {
+            refusals.extend(interrupted.edited(catalog));
+            if !policy.resume || catalog.get(&interrupted.version).is_none() {
+                refusals.push(interrupted.refusal());
+            }
         }
+        None => {}
     }
     refusals
 }

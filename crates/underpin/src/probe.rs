@@ -36,9 +36,7 @@ pub async fn probe_schemas(
     catalog: &Catalog,
     schemas: &[&str],
 ) -> Result<Vec<Result<Standing, Error>>, Error> {
-    if conn.dialect() != catalog.dialect() || conn.dialect() == Dialect::Sqlite {
-        return Err(Error::Dialect { catalog: catalog.dialect(), url: conn.dialect() });
-    }
+    check_schemas(catalog.dialect(), conn.dialect())?;
     let found = find(conn, schemas).await?;
     let standing = |schema: &&str| match found.get(*schema) {
         None => Err(Error::NoSchema),
@@ -79,6 +77,15 @@ pub async fn probe_schemas(
         }
     }
     Ok(standings)
+}
+
+/// Whether what is for schemas is asked of a database that has some.
+pub(crate) fn check_schemas(catalog: Dialect, url: Dialect) -> Result<(), Error> {
+    match (catalog == url, url) {
+        (_, Dialect::Sqlite) => Err(Error::NoSchemas),
+        (false, _) => Err(Error::Dialect { catalog, url }),
+        (true, _) => Ok(()),
+    }
 }
 
 /// The schemas of the database whose names fit `pattern`, ascending, without those of the server.
@@ -131,8 +138,8 @@ async fn find(conn: &mut Conn, schemas: &[&str]) -> Result<BTreeMap<String, Foun
     );
     let mut found = BTreeMap::new();
     for row in conn.texts(&query).await.doing("look for the history")? {
-        let row: Found =
-            serde_json::from_str(&row).map_err(|error| Error::History(error.to_string()))?;
+        let row: Found = serde_json::from_str(&row)
+            .map_err(|error| Error::Answer { doing: DOING, reason: error.to_string() })?;
         found.insert(row.schema.clone(), row);
     }
     Ok(found)

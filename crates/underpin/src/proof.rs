@@ -152,14 +152,13 @@ impl Session<'_> {
         if digest.is_some_and(|digest| proof.is_known(digest)) {
             return Ok(());
         }
-        let unfit = |error: Error| StepCause::Unfit(crate::exit::explain(&error));
         let nothing = Schema::default();
         let expected = match reached.last() {
-            Some(version) => proof.versions(self).await.map_err(unfit)?.get(version),
+            Some(version) => proof.versions(self).await.map_err(uncompared)?.get(version),
             None => Some(&nothing),
         };
         let Some(expected) = expected else { return Ok(()) };
-        let live = Schema::inspect(&mut self.conn).await.map_err(unfit)?;
+        let live = Schema::inspect(&mut self.conn).await?;
         let differences = expected.differences(&live);
         if !differences.is_empty() {
             return Err(StepCause::Unfit(adopt::list(&differences)));
@@ -169,6 +168,11 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// What went wrong is not the script's, though the database said so.
+fn uncompared(error: Error) -> StepCause {
+    StepCause::Uncompared(Box::new(error))
 }
 
 /// SQLite: of the texts of a schema, at a version.

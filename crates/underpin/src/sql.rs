@@ -12,7 +12,7 @@ pub(crate) async fn json<T: DeserializeOwned>(
     query: &str,
 ) -> Result<T, Error> {
     let text = conn.text(query).await.doing(doing)?.unwrap_or_else(|| "null".to_owned());
-    serde_json::from_str(&text).map_err(|error| Error::History(error.to_string()))
+    serde_json::from_str(&text).map_err(|error| Error::Answer { doing, reason: error.to_string() })
 }
 
 /// A text as a literal, valid in both dialects.

@@ -57,6 +57,7 @@ pub(crate) async fn run(
                 direction: step.direction,
                 place,
                 left,
+                undone: Vec::new(),
                 kept: Vec::new(),
                 blockers: None,
                 cause,

@@ -42,16 +42,19 @@ impl Failure {
     pub(crate) fn rolled_back(self, steps: &[Step<'_>], blockers: Option<String>) -> StepError {
         let blockers = blockers.filter(|_| self.is_lock_timeout());
         let migration = steps[self.index].migration;
+        let left = match self.cause {
+            _ if self.lost => Left::Unknown,
+            StepCause::TransactionEnded => Left::Committed,
+            _ => Left::Nothing,
+        };
+        let undone = if left == Left::Nothing { &steps[..self.index] } else { &[] };
         StepError {
             version: migration.version.clone(),
             name: migration.name.clone().into_owned(),
             direction: steps[self.index].direction,
             place: self.place,
-            left: match self.cause {
-                _ if self.lost => Left::Unknown,
-                StepCause::TransactionEnded => Left::Committed,
-                _ => Left::Nothing,
-            },
+            left,
+            undone: undone.iter().map(|one| one.migration.version.clone()).collect(),
             kept: Vec::new(),
             blockers,
             cause: self.cause,

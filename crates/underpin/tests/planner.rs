@@ -58,7 +58,7 @@ fn interrupted(number: u32, direction: Direction, done: usize) -> Interrupted {
         Direction::Down => Checksum::of(&migration.down().unwrap().unwrap()),
     };
     let checksum = Some(checksum);
-    Interrupted { version: version(number), direction, done, checksum, note: None }
+    Interrupted { version: version(number), direction, done, checksum, note: None, runner: None }
 }
 
 /// What a plan runs: the version and the script of each step.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use underpin::exit;
+use underpin::{Refused, exit};
 
 use crate::{
     context::{Context, PolicyArgs},
@@ -20,10 +20,11 @@ impl Check {
         let engine = context.engine(&catalog, &url, PolicyArgs::default())?;
         let status = engine.status().await?;
         out.status(&status)?;
-        Ok(match (status.problems.is_empty(), status.pending.is_empty()) {
-            (false, _) => ExitCode::from(exit::REFUSED),
-            (true, false) => ExitCode::from(exit::PENDING),
-            (true, true) => ExitCode::SUCCESS,
-        })
+        let code = match (status.problems.is_empty(), status.pending.is_empty()) {
+            (false, _) => exit::code(&Refused(status.problems).into()),
+            (true, false) => exit::PENDING,
+            (true, true) => 0,
+        };
+        Ok(ExitCode::from(code))
     }
 }

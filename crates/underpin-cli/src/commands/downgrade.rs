@@ -23,13 +23,12 @@ pub(crate) struct Downgrade {
 impl Downgrade {
     pub(crate) async fn run(self, context: &Context, out: Output) -> anyhow::Result<()> {
         let goal = |catalog: &_| target::downgrade(&self.target, catalog);
-        let confirm = (!self.yes).then_some(confirm as _);
-        self.run.towards(context, out, goal, confirm).await
+        self.run.towards(context, out, goal, self.yes).await
     }
 }
 
 /// Going to base takes all data with it, so somebody must mean it.
-pub(super) fn confirm(database: &dyn Display) -> anyhow::Result<()> {
+pub(crate) fn confirm(database: &dyn Display) -> anyhow::Result<()> {
     let unconfirmed =
         || Usage("going to base drops every table of the set: add `--yes`".to_owned());
     if !std::io::stdin().is_terminal() {

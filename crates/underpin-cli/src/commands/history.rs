@@ -70,15 +70,13 @@ fn line(catalog: &Catalog, log: &Log, version: &str, migration: Option<&Migratio
     let record = log.records.iter().rev().find(ran);
     let applied = log.history.applied.keys().any(|one| one.as_str() == version);
     let interrupted = log.history.interrupted.as_ref();
-    let state = match (
-        interrupted.is_some_and(|one| one.version.as_str() == version),
-        applied,
-        migration,
-    ) {
-        (true, ..) => "interrupted",
-        (false, true, None) => "missing",
-        (false, true, Some(_)) => "applied",
-        (false, false, _) => "pending",
+    let begun = interrupted.filter(|one| one.version.as_str() == version);
+    let state = match (begun, applied, migration) {
+        (Some(begun), ..) if begun.runner.is_some() => "running",
+        (Some(_), ..) => "interrupted",
+        (None, true, None) => "missing",
+        (None, true, Some(_)) => "applied",
+        (None, false, _) => "pending",
     };
     let shown = record.filter(|_| state != "pending");
     let when = shown.map(|record| record.started_at.clone());

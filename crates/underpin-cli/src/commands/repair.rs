@@ -13,6 +13,9 @@ pub(crate) struct Repair {
     /// Why the edit is right; kept in the history
     #[arg(long)]
     reason: String,
+    /// Accept it although the schema is not what the script builds
+    #[arg(long)]
+    force: bool,
 }
 
 impl Repair {
@@ -21,6 +24,6 @@ impl Repair {
         let catalog = context.catalog(url.dialect())?;
         let engine = context.engine(&catalog, &url, PolicyArgs::default())?;
         let migration = catalog.find(&self.version)?;
-        out.status(&engine.repair(migration, &self.reason).await?)
+        out.status(&engine.repair(migration, &self.reason, self.force).await?)
     }
 }

@@ -15,6 +15,6 @@ pub(crate) struct Upgrade {
 impl Upgrade {
     pub(crate) async fn run(self, context: &Context, out: Output) -> anyhow::Result<()> {
         let goal = |catalog: &_| target::upgrade(&self.target, catalog);
-        self.run.towards(context, out, goal, None).await
+        self.run.towards(context, out, goal, false).await
     }
 }

@@ -50,7 +50,8 @@ fn an_edited_script_and_its_repair(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     let dir = folder(&db, 2);
     succeed(&db, &["upgrade", "--migrations", "migrations"]);
-    write_migration(&dir, "0002_create_t2", "CREATE TABLE t2 (id BIGINT)", "DROP TABLE t2");
+    let ran = std::fs::read_to_string(dir.join("0002_create_t2/up.sql")).unwrap();
+    write_migration(&dir, "0002_create_t2", &format!("-- as it was\n{ran}"), "DROP TABLE t2");
 
     let run = |name: &str, args: &[&str]| {
         let args = [args, &["--migrations", "migrations"]].concat();
@@ -61,6 +62,10 @@ fn an_edited_script_and_its_repair(#[case] dialect: Dialect) {
     run("repair_without_reason", &["repair", "0002"]);
     run("repair", &["repair", "0002", "--reason", "the table is the same"]);
     run("check_after", &["check"]);
+    run("repair_again", &["repair", "0002", "--reason", "once more"]);
+    write_migration(&dir, "0002_create_t2", &format!("{ran} CREATE TABLE z (a INTEGER);"), "");
+    run("repair_of_a_change", &["repair", "0002", "--reason", "the table comes by itself"]);
+    run("check_of_a_change", &["check"]);
 }
 
 #[rstest]
@@ -74,6 +79,11 @@ fn a_script_that_fails(#[case] dialect: Dialect) {
     write_migration(&dir, "0003_broken", "\nSELECT 1;\nINSERT INTO t1 VALUES (1, 'twice');", "");
 
     assert_said(&db, "failed", underpin(&db, &["upgrade", "--migrations", "migrations"]));
+    // On an empty target all of them share a transaction.
+    let empty = TestDb::new(dialect);
+    let mut first = underpin(&empty, &["upgrade", "--migrations"]);
+    first.arg(&dir);
+    assert_said(&empty, "failed_first", first);
 }
 
 #[test]
@@ -123,4 +133,49 @@ fn logs_go_to_standard_error(#[case] dialect: Dialect) {
     assert!(log.contains("applied 0001 create_t1 in "), "{log}");
     let data = String::from_utf8(output.stdout).unwrap();
     assert!(data.starts_with('{') && data.ends_with("}\n"), "{data}");
+}
+
+/// What a signal leaves is said, and is what is there.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_signal_ends_it_with_a_word(
+    #[case] dialect: Dialect,
+    #[values(("INT", 130), ("TERM", 143))] (signal, code): (&str, i32),
+) {
+    let db = TestDb::new(dialect);
+    let dir = folder(&db, 1);
+    succeed(&db, &["upgrade", "--migrations", "migrations"]);
+    let slow = match dialect {
+        Dialect::Postgres => "SELECT pg_sleep(60);",
+        Dialect::Sqlite => {
+            "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 900000000) \
+             SELECT max(n) FROM c;"
+        }
+    };
+    write_migration(&dir, "0002_slow", &format!("CREATE TABLE more (id INTEGER); {slow}"), "");
+    let mut command = underpin(&db, &["upgrade", "--migrations", "migrations"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let process = command.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+
+    let pid = process.id().to_string();
+    assert!(
+        std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success()
+    );
+
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains("one that was under way in its transaction is rolled back"), "{said}");
+    let begun = std::time::Instant::now();
+    while dialect == Dialect::Postgres && begun.elapsed().as_secs() < 10 {
+        // The server notices within a second or two that its client is gone.
+        let busy = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+        if db.texts(busy) == ["0"] {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(db.dump().into_keys().collect::<Vec<_>>(), ["t1"]);
 }

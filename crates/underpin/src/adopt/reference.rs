@@ -212,7 +212,7 @@ async fn in_scratch<'a>(
 async fn run(conn: &mut Conn, script: &str) -> Result<(), Error> {
     let dialect = conn.dialect();
     let statements =
-        statement::split(script, dialect).map_err(|error| Error::History(error.to_string()))?;
+        statement::split(script, dialect).map_err(|error| Error::Script(error.to_string()))?;
     for one in statements {
         match one.kind {
             statement::Kind::TransactionControl | statement::Kind::ForeignKeysPragma => {}

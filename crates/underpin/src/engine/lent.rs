@@ -86,9 +86,7 @@ impl Engine<'_> {
         schema: &str,
         goal: &Goal,
     ) -> Result<Report, Error> {
-        if conn.dialect() != self.catalog.dialect() || conn.dialect() == Dialect::Sqlite {
-            return Err(Error::Dialect { catalog: self.catalog.dialect(), url: conn.dialect() });
-        }
+        crate::probe::check_schemas(self.catalog.dialect(), conn.dialect())?;
         let start = Instant::now();
         let (mut pause, mut retries) = (PAUSE, 0);
         loop {
@@ -214,7 +212,11 @@ impl Engine<'_> {
         goal: &Goal,
     ) -> Result<Result<(Plan<'_>, Grouping), Tried>, Error> {
         let Opened { locked, history, empty, .. } = opened;
-        let plan = self.plan(history, goal)?;
+        let plan = match self.plan(history, goal) {
+            // The runner that is at work may be about to change that.
+            Err(_) if !locked => return Ok(Err(Tried::Locked)),
+            plan => plan?,
+        };
         if plan.steps.is_empty() {
             let report = self.report(None, Vec::new(), false, history);
             return Ok(Err(Tried::Done(report)));
@@ -240,8 +242,10 @@ impl Engine<'_> {
 
 impl Settings {
     fn parse(found: Option<&str>) -> Result<Self, Error> {
-        serde_json::from_str(found.unwrap_or_default())
-            .map_err(|error| Error::History(error.to_string()))
+        serde_json::from_str(found.unwrap_or_default()).map_err(|error| Error::Answer {
+            doing: "read the settings of the session",
+            reason: error.to_string(),
+        })
     }
 
     /// The statements that set them again for the session.

@@ -18,7 +18,7 @@ impl Engine<'_> {
             return Ok(self.announce(&plan, None, Grouping::Single, &history));
         }
         let mut session = self.session(Access::ReadOnly).await?;
-        let mut history = session.history().await?;
+        let mut history = self.look(&mut session.conn, &session.tables).await?;
         let mut adopted = None;
         let mut grouping = self.options.grouping;
         if history.is_fresh() && goal.direction() == Direction::Up {
@@ -67,7 +67,7 @@ impl Engine<'_> {
     }
 
     async fn script_on(&self, mut session: Session<'_>, goal: &Goal) -> Result<String, Error> {
-        let history = session.history().await?;
+        let history = self.look(&mut session.conn, &session.tables).await?;
         let mut grouping = self.options.grouping;
         if history.is_fresh() && goal.direction() == Direction::Up {
             if let Some(found) = adopt::recognise(&mut session).await? {
@@ -75,7 +75,7 @@ impl Engine<'_> {
             }
             grouping = Grouping::Single;
         }
-        let plan = self.plan(&history, goal)?;
+        let plan = self.plan_for(&session, &history, goal)?;
         if let Some((step, code)) = plan.steps.iter().find_map(|step| Some((step, step.code?))) {
             return Err(Error::ScriptWithoutCode {
                 version: step.migration.version.clone(),

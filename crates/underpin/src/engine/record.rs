@@ -53,40 +53,70 @@ impl Engine<'_> {
     }
 
     /// Accepts the script of `migration` as it is now, and says why.
-    pub async fn repair(&self, migration: &Migration, reason: &str) -> Result<Status, Error> {
+    ///
+    /// Refused when no edit is known, and, unless `force` is set, when the schema is not what the scripts
+    /// build as they are now: an edit that was to change the database has not done so.
+    pub async fn repair(
+        &self,
+        migration: &Migration,
+        reason: &str,
+        force: bool,
+    ) -> Result<Status, Error> {
         let mut session = self.session(Access::ReadWrite).await?;
         let lock = self.lock(&mut session).await?;
-        let result = async {
-            let history = session.refresh().await?;
-            let mut entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
+        let result = self.repair_locked(&mut session, migration, reason, force).await;
+        lock.release().await;
+        result
+    }
+
+    async fn repair_locked(
+        &self,
+        session: &mut Session<'_>,
+        migration: &Migration,
+        reason: &str,
+        force: bool,
+    ) -> Result<Status, Error> {
+        let history = session.refresh().await?;
+        let version = &migration.version;
+        let mut entry = Entry { reason: Some(reason), ..Entry::new(migration, "repair") };
+        let half = history.interrupted.as_ref().filter(|one| one.version == *version);
+        let mut note = None;
+        let ran = match (half, history.applied.get(version)) {
             // What was interrupted stays so: the rest of it is still to be run.
-            let mut note = None;
-            if let Some(half) = history.interrupted.filter(|one| one.version == migration.version) {
+            (Some(half), _) => {
                 entry.action = half.direction.action();
                 entry.running = Some(half.done);
                 if let Some(script) = half.direction.script(migration)? {
                     entry.checksum = Checksum::of(&script);
                     if half.is_rewritten(&script, self.catalog.dialect()) {
-                        let version = half.version.clone();
-                        return Err(
-                            Refused(vec![Refusal::Rewritten { version, done: half.done }]).into()
-                        );
+                        let version = version.clone();
+                        return Err(refused(Refusal::Rewritten { version, done: half.done }));
                     }
                 }
-                note = half.note.map(|note| note.to_string());
+                note = half.note.as_ref().map(ToString::to_string);
+                half.checksum
             }
-            let mut message = session.tables.create();
-            message.push(session.record(&entry));
-            // The newest row says what is done.
-            let again = note.as_deref().map(|note| Entry { reason: Some(note), ..entry });
-            message.extend(again.map(|entry| session.record(&entry)));
-            session.whole(&message).await.doing("repair")?;
-            Ok(self.status_of(&session.refresh().await?))
+            (None, Some(ran)) => *ran,
+            (None, None) => return Err(refused(Refusal::NotApplied { version: version.clone() })),
         };
-        let result = result.await;
-        lock.release().await;
-        result
+        if ran.is_none_or(|ran| ran == entry.checksum) {
+            return Err(refused(Refusal::NotEdited { version: version.clone() }));
+        }
+        if half.is_none() && !force {
+            adopt::check_edit(session, &history, version).await?;
+        }
+        let mut message = session.tables.create();
+        message.push(session.record(&entry));
+        // The newest row says what is done.
+        let again = note.as_deref().map(|note| Entry { reason: Some(note), ..entry });
+        message.extend(again.map(|entry| session.record(&entry)));
+        session.whole(&message).await.doing("repair")?;
+        Ok(self.status_of(&session.refresh().await?))
     }
+}
+
+fn refused(refusal: Refusal) -> Error {
+    Refused(vec![refusal]).into()
 }
 
 impl Session<'_> {

@@ -1,9 +1,9 @@
 //! How a database stands, for those who decide over many.
 
-use underpin_db::Access;
+use underpin_db::{Access, Conn};
 
 use super::Engine;
-use crate::{Error, Goal, Grouping, History, Marks, Report, Schema, Status, history::Tables};
+use crate::{Error, Goal, Grouping, History, Marks, Report, Schema, Status, history::Tables, lock};
 
 /// How a database stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,29 @@ impl Engine<'_> {
             return Ok(Standing { history, has_tables });
         }
         let mut conn = self.connect(Access::ReadOnly).await?;
-        let history = Tables::find(&mut conn).await?.read(&mut conn, self.catalog).await?;
+        let tables = Tables::find(&mut conn).await?;
+        let history = self.look(&mut conn, &tables).await?;
         let has_tables = !history.is_fresh() || !Schema::inspect(&mut conn).await?.is_empty();
         Ok(Standing { history, has_tables })
+    }
+
+    /// What is applied. What looks interrupted may be under way: then it says who runs it.
+    pub(super) async fn look(&self, conn: &mut Conn, tables: &Tables) -> Result<History, Error> {
+        let mut history = tables.read(conn, self.catalog).await?;
+        while history.interrupted.is_some() {
+            let runner = lock::at_work(self.url, conn, tables).await;
+            if let (Some(runner), Some(interrupted)) = (runner, &mut history.interrupted) {
+                interrupted.runner = Some(runner);
+                break;
+            }
+            // The runner may have come to its end between the two looks.
+            let again = tables.read(conn, self.catalog).await?;
+            if again == history {
+                break;
+            }
+            history = again;
+        }
+        Ok(history)
     }
 
     /// How a database with this history stands.

@@ -132,6 +132,7 @@ pub(super) fn interpret(rows: Rows, catalog: &Catalog) -> Result<History, Error>
                 .map(|text| text.parse())
                 .transpose()
                 .map_err(|error| wrong(&error))?,
+            runner: None,
         });
     }
     Ok(history)

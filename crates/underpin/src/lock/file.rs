@@ -92,6 +92,12 @@ pub(crate) fn beside(database: &Path) -> PathBuf {
     path.into()
 }
 
+/// Whether somebody has the lock of `database`. Nothing is made and nothing written.
+pub(crate) fn is_held(database: &Path) -> bool {
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(beside(database)).is_ok_and(held)
+}
+
 /// What the holder wrote, with how long ago.
 pub(crate) fn holder(database: &Path) -> Option<String> {
     let path = beside(database);

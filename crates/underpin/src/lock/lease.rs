@@ -126,6 +126,13 @@ pub(crate) async fn held_by_other(conn: &mut Conn, schema: &str) -> Result<Optio
     conn.text(&holder(&table)).await.doing(DOING)
 }
 
+/// Who has a lease that has not run out.
+pub(crate) async fn at_work(conn: &mut Conn, schema: &str) -> Option<String> {
+    let held = format!("{} AND valid_until > clock_timestamp()", holder(&table(schema)));
+    // Where nobody ever had one there is no table.
+    conn.text(&held).await.ok().flatten()
+}
+
 /// Who has the lease, for people who wait.
 pub(crate) async fn named(conn: &mut Conn, schema: &str) -> String {
     // Where nobody ever had one there is no table.

@@ -58,7 +58,7 @@ fn an_edited_script_is_refused_until_somebody_accepts_it(#[case] dialect: Dialec
     assert_eq!(own_tables(&db), ["t1", "t2"]);
     with_engine(&db, &catalog, Options::default(), async |engine| {
         let migration = catalog.get(&version("0002")).unwrap();
-        engine.repair(migration, "the table is the same").await.unwrap();
+        engine.repair(migration, "the table is the same", true).await.unwrap();
         let log = engine.log().await.unwrap();
         let last = log.records.last().unwrap();
         assert_eq!(

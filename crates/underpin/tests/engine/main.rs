@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod adopting;
+mod agree;
 mod alone;
 mod backup;
 mod code;
@@ -16,7 +18,9 @@ mod pooler;
 mod probe;
 mod proof;
 mod rebuild;
+mod refusals;
 mod refused;
+mod repair;
 mod resume;
 mod stepwise;
 mod transaction;

@@ -376,8 +376,12 @@ fn records_are_fenced_as_scripts_are_postgres() {
         assert_eq!(status.applied, 0);
         let first = &catalog.migrations()[0].version;
         assert_eq!(engine.stamp(Some(first), true).await.unwrap().applied, 1);
-        let migration = &catalog.migrations()[0];
-        assert!(engine.repair(migration, "why not").await.unwrap().problems.is_empty());
+        let mut edited = crate::table(1);
+        edited.checksum = underpin::Checksum::of("another text");
+        let edited = underpin::Catalog::new("test", POSTGRES, vec![edited]).unwrap();
+        let editor = Engine::new(&edited, &[], &url, Options::default()).unwrap();
+        let migration = &edited.migrations()[0];
+        assert!(editor.repair(migration, "why not", true).await.unwrap().problems.is_empty());
         assert!(engine.adopt().await.unwrap().is_none());
     });
     assert!(holders(&pooled.db).is_empty());

@@ -171,7 +171,7 @@ fn a_repaired_script_goes_on_where_it_was_interrupted(#[case] dialect: Dialect) 
 
     with_engine(&db, &mended, Options::default(), async |engine| {
         let migration = mended.head().unwrap();
-        engine.repair(migration, "a column was misspelt").await.unwrap();
+        engine.repair(migration, "a column was misspelt", false).await.unwrap();
     });
     resume(&db, &mended, &Goal::Head).unwrap();
 
