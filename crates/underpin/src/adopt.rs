@@ -16,90 +16,15 @@ use crate::{
     sql::{identifier, literal},
 };
 
+mod fit;
 mod reference;
+mod refused;
 
+pub(crate) use fit::{check_edit, check_fit};
 use reference::{Candidate, Reference};
 pub(crate) use reference::{in_memory, versions};
-
-/// Why a database was not adopted. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AdoptRefused {
-    /// It is nothing that the set knows.
-    #[error(
-        "nothing was changed: the database has tables and no history, and fits no version of set \
-         `{set}`; compared with {closest}, the nearest:\n{}",
-        list(differences)
-    )]
-    Unknown {
-        /// The family of migrations.
-        set: String,
-        /// What it was compared with.
-        closest: String,
-        /// In which way it differs from that.
-        differences: Vec<Difference>,
-    },
-    /// It is several versions at once, because they differ in data alone.
-    #[error(
-        "nothing was changed: the schema fits versions {}, which build the same one: say which it \
-         is with `underpin stamp VERSION`", versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
-    )]
-    Ambiguous {
-        /// All that fit.
-        versions: Vec<Version>,
-    },
-    /// What a version builds cannot be found out beside the live schema.
-    #[error(
-        "nothing was changed: what version {version} builds cannot be compared with this database: \
-         {reason}: if you know what the database is, record it with `underpin stamp VERSION --force`"
-    )]
-    Unprovable {
-        /// The version whose script cannot be tried.
-        version: Version,
-        /// Why.
-        reason: String,
-    },
-    /// The scripts build another schema now that one of them is edited.
-    #[error(
-        "nothing was changed: the schema is not what the scripts build now that {version} is edited:\n{}\n\
-         restore the script and write a new migration for the change, or bring the schema to what the script \
-         says; `--force` accepts the edit all the same",
-        list(differences)
-    )]
-    Edited {
-        /// The version whose script was edited.
-        version: Version,
-        /// In which way the database differs.
-        differences: Vec<Difference>,
-    },
-    /// Whether an edit fits the schema cannot be found out.
-    #[error(
-        "nothing was changed: whether the schema is what the edited script of {version} builds cannot be \
-         found out: {reason}: compare them, then accept the edit with `--force`"
-    )]
-    Unchecked {
-        /// The version whose script was edited.
-        version: Version,
-        /// Why.
-        reason: String,
-    },
-    /// The version to be stamped builds another schema.
-    #[error(
-        "nothing was changed: the schema is not what version {version} builds (`--force` stamps \
-         all the same):\n{}",
-        list(differences)
-    )]
-    Unfit {
-        /// The version.
-        version: String,
-        /// In which way the database differs.
-        differences: Vec<Difference>,
-    },
-}
-
-/// One difference per line.
-pub(crate) fn list(differences: &[Difference]) -> String {
-    differences.iter().map(|one| format!("  {one}")).collect::<Vec<_>>().join("\n")
-}
+pub use refused::AdoptRefused;
+pub(crate) use refused::list;
 
 /// What a database turned out to be.
 pub(crate) struct Found<'a> {
@@ -453,61 +378,6 @@ async fn stamp(session: &mut Session<'_>, version: &Version) -> Result<(), StepC
         session.conn.batch(&record).await?;
     }
     Ok(())
-}
-
-/// Fails unless the schema is what `version` builds; `None` is an empty one.
-pub(crate) async fn check_fit(
-    session: &mut Session<'_>,
-    version: Option<&Version>,
-) -> Result<(), Error> {
-    let live = Schema::inspect(&mut session.conn).await?;
-    let expected = match version {
-        None => Schema::default(),
-        Some(version) => Reference::build(session).await?.schema_of(version),
-    };
-    let differences = expected.differences(&live);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    let version = version.map_or_else(|| "base".to_owned(), ToString::to_string);
-    Err(Error::Adopt(Box::new(AdoptRefused::Unfit { version, differences })))
-}
-
-/// Fails unless the schema is what the applied migrations build now that the script of `version` is
-/// edited. Tables of other sets may be beside them.
-pub(crate) async fn check_edit(
-    session: &mut Session<'_>,
-    history: &History,
-    version: &Version,
-) -> Result<(), Error> {
-    let refused = |refusal| Err(Error::Adopt(Box::new(refusal)));
-    let version = version.clone();
-    let all = session.catalog.migrations().iter().map(|one| &one.version);
-    if !all.take(history.applied.len()).eq(history.applied.keys()) {
-        let reason = "not all migrations up to the newest that is applied are known and applied";
-        return refused(AdoptRefused::Unchecked { version, reason: reason.to_owned() });
-    }
-    let built = match versions(session).await {
-        Ok(built) => built,
-        Err(Error::Adopt(told)) => match *told {
-            AdoptRefused::Unprovable { version: which, reason } => {
-                let reason = format!("version {which} cannot be built beside it: {reason}");
-                return refused(AdoptRefused::Unchecked { version, reason });
-            }
-            other => return refused(other),
-        },
-        Err(error) => return Err(error),
-    };
-    let last = built.into_iter().take(history.applied.len()).next_back();
-    let expected = last.map(|(_, schema)| schema).unwrap_or_default();
-    let mut differences = expected.differences(&Schema::inspect(&mut session.conn).await?);
-    if history.others {
-        differences.retain(|one| one.kind != DifferenceKind::Unknown);
-    }
-    if differences.is_empty() {
-        return Ok(());
-    }
-    refused(AdoptRefused::Edited { version, differences })
 }
 
 /// A column as `ALTER TABLE … ADD COLUMN` wants it.

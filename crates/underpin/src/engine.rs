@@ -15,8 +15,8 @@ use underpin_db::{Access, Code, Conn, ConnectOptions, DatabaseUrl};
 pub use standing::Standing;
 
 use crate::{
-    Direction, Error, Goal, Grouping, History, Log, Options, Plan, Proof, Refusal, Refused, Report,
-    Status, Step, StepError, StepReport, adopt,
+    Direction, Error, Goal, Grouping, History, Options, Plan, Proof, Refusal, Refused, Report,
+    Step, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, RunLock, jittered},
     plan::plan,
@@ -116,19 +116,6 @@ impl<'a> Engine<'a> {
         Proof::build(&mut Session::new(conn, self.catalog).await?).await
     }
 
-    /// How the database stands. Takes two reads and no lock.
-    pub async fn status(&self) -> Result<Status, Error> {
-        let mut conn = self.connect(Access::ReadOnly).await?;
-        self.status_on(&mut conn).await
-    }
-
-    /// [`Engine::status`] on a connection that is there already.
-    pub async fn status_on(&self, conn: &mut Conn) -> Result<Status, Error> {
-        let tables = crate::history::Tables::find(conn).await?;
-        let history = self.look(conn, &tables).await?;
-        Ok(self.status_of(&history))
-    }
-
     /// The schema of the database, without what tools keep for themselves.
     pub async fn schema(&self) -> Result<crate::Schema, Error> {
         let mut session = self.session(Access::ReadOnly).await?;
@@ -138,16 +125,6 @@ impl<'a> Engine<'a> {
     /// Opens a connection as the engine uses it.
     pub async fn connect(&self, access: Access) -> Result<Conn, Error> {
         Ok(self.url.connect(&self.connect_options(access)).await?)
-    }
-
-    /// All that the database tells about its history.
-    pub async fn log(&self) -> Result<Log, Error> {
-        let mut session = self.session(Access::ReadOnly).await?;
-        Ok(Log {
-            history: self.look(&mut session.conn, &session.tables).await?,
-            records: session.tables.records(&mut session.conn).await?,
-            run_on: session.tables.run_on(&mut session.conn).await?,
-        })
     }
 
     /// Goes to `goal`. A database with tables and no history is recognised first.
@@ -337,25 +314,6 @@ impl<'a> Engine<'a> {
             self.options.lock_retries,
         );
         tokio::time::sleep(jittered(Duration::from_millis(200) * retries)).await;
-    }
-
-    /// Recognises a database without a history, makes it fit a version and stamps that.
-    ///
-    /// `None` for an empty database, and for one that has a history.
-    pub async fn adopt(&self) -> Result<Option<crate::Adopted>, Error> {
-        let mut session = self.session(Access::ReadWrite).await?;
-        let lock = self.lock(&mut session).await?;
-        let result = async {
-            if session.refresh().await?.is_fresh() {
-                self.back_up(&mut session).await?;
-                adopt::adopt(&mut session).await
-            } else {
-                Ok(None)
-            }
-        };
-        let result = result.await;
-        lock.release().await;
-        result
     }
 
     fn report(

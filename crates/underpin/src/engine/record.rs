@@ -5,12 +5,31 @@ use underpin_db::{Access, DbError};
 
 use super::Engine;
 use crate::{
-    Error, Refusal, Refused, Status, adopt,
+    Adopted, Error, Refusal, Refused, Status, adopt,
     error::Doing,
     session::{Entry, Session},
 };
 
 impl Engine<'_> {
+    /// Recognises a database without a history, makes it fit a version and stamps that.
+    ///
+    /// `None` for an empty database, and for one that has a history.
+    pub async fn adopt(&self) -> Result<Option<Adopted>, Error> {
+        let mut session = self.session(Access::ReadWrite).await?;
+        let lock = self.lock(&mut session).await?;
+        let result = async {
+            if session.refresh().await?.is_fresh() {
+                self.back_up(&mut session).await?;
+                adopt::adopt(&mut session).await
+            } else {
+                Ok(None)
+            }
+        };
+        let result = result.await;
+        lock.release().await;
+        result
+    }
+
     /// Records the versions up to `version` as applied and later ones as not, and runs no script.
     ///
     /// The schema must be what `version` builds, unless `force` is set.

@@ -1,9 +1,11 @@
-//! How a database stands, for those who decide over many.
+//! How a database stands: what is read without a lock.
 
 use underpin_db::{Access, Conn};
 
 use super::Engine;
-use crate::{Error, Goal, Grouping, History, Marks, Report, Schema, Status, history::Tables, lock};
+use crate::{
+    Error, Goal, Grouping, History, Log, Marks, Report, Schema, Status, history::Tables, lock,
+};
 
 /// How a database stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,29 @@ impl Standing {
 }
 
 impl Engine<'_> {
+    /// How the database stands. Takes two reads and no lock.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let mut conn = self.connect(Access::ReadOnly).await?;
+        self.status_on(&mut conn).await
+    }
+
+    /// [`Engine::status`] on a connection that is there already.
+    pub async fn status_on(&self, conn: &mut Conn) -> Result<Status, Error> {
+        let tables = Tables::find(conn).await?;
+        let history = self.look(conn, &tables).await?;
+        Ok(self.status_of(&history))
+    }
+
+    /// All that the database tells about its history.
+    pub async fn log(&self) -> Result<Log, Error> {
+        let mut session = self.session(Access::ReadOnly).await?;
+        Ok(Log {
+            history: self.look(&mut session.conn, &session.tables).await?,
+            records: session.tables.records(&mut session.conn).await?,
+            run_on: session.tables.run_on(&mut session.conn).await?,
+        })
+    }
+
     /// How the database stands. The header of an SQLite file tells, when `marks` are given and it can
     /// be trusted; otherwise the history is read. Takes no lock.
     pub async fn standing(&self, marks: Option<&Marks<'_>>) -> Result<Standing, Error> {
