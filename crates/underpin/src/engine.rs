@@ -194,7 +194,7 @@ impl<'a> Engine<'a> {
             }
         }
         let (steps, apart) = self.run(session, lock, &plan, grouping).await?;
-        let single = grouping == Grouping::Single && plan.fits_one_transaction() && !apart;
+        let single = grouping == Grouping::Single && plan.shares_one_transaction() && !apart;
         Ok(self.report(adopted, steps, single, &history.after(&plan)))
     }
 

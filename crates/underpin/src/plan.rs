@@ -412,6 +412,11 @@ impl<'a> Plan<'a> {
         if self.steps.is_empty() { Vec::new() } else { vec![&self.steps] }
     }
 
+    /// Whether there are steps, and all of them can share one transaction.
+    pub(crate) fn shares_one_transaction(&self) -> bool {
+        !self.steps.is_empty() && self.fits_one_transaction()
+    }
+
     /// Whether all steps can share one transaction.
     #[must_use]
     pub fn fits_one_transaction(&self) -> bool {

@@ -43,7 +43,7 @@ impl Engine<'_> {
             elapsed_ms: None,
             ..transaction::report(step, 0, Vec::new())
         };
-        let single = grouping == Grouping::Single && plan.fits_one_transaction();
+        let single = grouping == Grouping::Single && plan.shares_one_transaction();
         self.report(adopted, plan.steps.iter().map(step).collect(), single, &history.after(plan))
     }
 
@@ -59,7 +59,7 @@ impl Engine<'_> {
     /// The script that the database's own client can run to the same end.
     pub async fn script(&self, goal: &Goal) -> Result<String, Error> {
         let absent = self.url.sqlite_path().is_some_and(|path| !path.exists());
-        if absent {
+        if absent && goal.direction() == Direction::Up {
             let conn = DatabaseUrl::memory().connect(&self.connect_options(Access::Create)).await?;
             return self.script_on(Session::new(conn, self.catalog).await?, goal).await;
         }
