@@ -147,6 +147,11 @@ impl<'a> Engine<'a> {
                 Err(refusal) => refused = Some(refusal),
             }
         }
+        if refused.is_some() && self.is_idle_pool(&mut session).await {
+            // There the lock is a table, which a refusal must not make.
+            let history = session.refresh().await?;
+            self.plan_for(&session, &history, goal)?;
+        }
         let mut lock = match (self.lock(&mut session).await, refused) {
             (Ok(lock), _) => lock,
             // Without the right to take the lock there is nothing that could be resolved.

@@ -5,6 +5,7 @@ use underpin_db::{Access, Conn};
 use super::Engine;
 use crate::{
     Error, Goal, Grouping, History, Log, Marks, Report, Schema, Status, history::Tables, lock,
+    session::Session,
 };
 
 /// How a database stands.
@@ -81,6 +82,12 @@ impl Engine<'_> {
             history = again;
         }
         Ok(history)
+    }
+
+    /// Behind a pooler: whether nobody is at work.
+    pub(super) async fn is_idle_pool(&self, session: &mut Session<'_>) -> bool {
+        let Session { conn, tables, .. } = session;
+        conn.is_pooled() && lock::at_work(self.url, conn, tables).await.is_none()
     }
 
     /// How a database with this history stands.
