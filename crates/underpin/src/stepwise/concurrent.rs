@@ -49,7 +49,6 @@ pub(super) async fn look(
                 _ => Todo::Run,
             }
         }
-        Concurrently::Reindex => Todo::Run,
         Concurrently::Detach { table, partition } if begun.is_some() => {
             match is_pending(session, table, partition).await?.as_deref() {
                 None => Todo::Nothing,
@@ -61,7 +60,7 @@ pub(super) async fn look(
                 Some(_) => Todo::Run,
             }
         }
-        Concurrently::Detach { .. } => Todo::Run,
+        Concurrently::Reindex | Concurrently::Detach { .. } => Todo::Run,
     };
     Ok((todo, again))
 }
