@@ -14,7 +14,7 @@ fn resume(db: &TestDb, catalog: &Catalog) -> Result<Report, Error> {
 
 fn repair(db: &TestDb, catalog: &Catalog) -> Result<(), Error> {
     with_engine(db, catalog, Options::default(), async |engine| {
-        engine.repair(catalog.head().unwrap(), "mended").await.map(drop)
+        engine.repair(catalog.head().unwrap(), "mended", false).await.map(drop)
     })
 }
 
