@@ -140,14 +140,6 @@ impl Projects {
         self.to_the_end(move |inner| async move { inner.repair(now).await }).await
     }
 
-    /// The numbers of the projects that are open at the moment, ascending.
-    #[must_use]
-    pub fn open_ids(&self) -> Vec<i32> {
-        let mut ids: Vec<_> = self.inner.open.iter().map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids
-    }
-
     /// How many projects are open at the moment.
     #[must_use]
     pub fn open_count(&self) -> u64 {

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 mod fixtures;
+mod locked;
+mod odd;
 mod round_trip;
 mod tokens;
 mod traces;

@@ -176,7 +176,9 @@ FROM current_status WHERE bot_afk NOT IN (0, 1)
 UNION ALL SELECT 'current_status', id, 'bot_connected', bot_connected, 'not a flag'
 FROM current_status WHERE bot_connected NOT IN (0, 1)
 UNION ALL SELECT 'current_status', id, 'bot_rank', bot_rank, 'not a number'
-FROM current_status WHERE typeof(bot_rank) NOT IN ('integer', 'real', 'null');
+FROM current_status WHERE typeof(bot_rank) NOT IN ('integer', 'real', 'null')
+UNION ALL SELECT 'current_status', id, 'bot_rank', bot_rank, 'too large to be exact'
+FROM current_status WHERE typeof(bot_rank) = 'integer' AND bot_rank NOT BETWEEN -9007199254740992 AND 9007199254740992;
 CREATE TABLE new_current_status (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     status TEXT NOT NULL DEFAULT 'offline',
