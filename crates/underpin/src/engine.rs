@@ -205,11 +205,8 @@ impl<'a> Engine<'a> {
 
     /// Leaving nothing applied takes all data of the set along, so somebody must mean it.
     fn spare_last(&self, history: &History, plan: &Plan<'_>) -> Result<(), Error> {
-        let leaves = |history: &History| !history.after(plan).applied.is_empty();
-        if self.spares_last && !plan.steps.is_empty() && !leaves(history) {
-            return Err(Error::LeavesNothing);
-        }
-        Ok(())
+        let leaves_nothing = !plan.steps.is_empty() && history.after(plan).applied.is_empty();
+        if self.spares_last && leaves_nothing { Err(Error::LeavesNothing) } else { Ok(()) }
     }
 
     fn plan(&self, history: &History, goal: &Goal) -> Result<Plan<'a>, Refused> {
