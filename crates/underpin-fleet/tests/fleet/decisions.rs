@@ -39,15 +39,16 @@ fn of_every_kind(dialect: Dialect) -> Home {
     home
 }
 
-fn goals() -> Vec<Action> {
+/// Making databases takes PostgreSQL a while, so it gets one goal of each kind.
+fn goals(dialect: Dialect) -> Vec<Action> {
     let version = |text: &str| text.parse().unwrap();
     let goals = [
         Goal::Head,
         Goal::Up(0),
         Goal::Up(1),
         Goal::Up(2),
-        Goal::UpTo(version("0001")),
         Goal::UpTo(version("0002")),
+        Goal::UpTo(version("0001")),
         Goal::Only(version("0002")),
         Goal::Only(version("0003")),
         Goal::Down(1),
@@ -56,7 +57,8 @@ fn goals() -> Vec<Action> {
         Goal::DownTo(version("0002")),
         Goal::Base,
     ];
-    goals.into_iter().map(Action::Migrate).chain([Action::Adopt]).collect()
+    let every = if dialect == Dialect::Postgres { 2 } else { 1 };
+    goals.into_iter().step_by(every).map(Action::Migrate).chain([Action::Adopt]).collect()
 }
 
 /// What is applied in each target; `None` where nobody knows.
@@ -166,7 +168,7 @@ fn what_is_announced_happens(
     let mut fleet = Fleet { thorough: true, ..fleet(&catalog) };
     fleet.options.policy = policy;
     fleet.options.lock_wait = std::time::Duration::ZERO;
-    for action in goals() {
+    for action in goals(dialect) {
         let home = of_every_kind(dialect);
         let before = applied(&home);
         let announced = fleet.announce(&home.found(), &action).unwrap();
