@@ -13,40 +13,42 @@ use underpin_catalog::{
 
 use crate::{
     DbError,
-    postgres::{Setting, announced},
+    postgres::{Setting, announced, session},
 };
 
 /// One PostgreSQL connection.
 pub struct PgClient {
     client: Client,
-    /// The process that the other side announced.
+    /// The process that the other side announced; a pooler may announce none.
     announced: Option<i32>,
     /// What was to be set when the connection began.
     settings: Vec<Setting>,
-    way: Way,
+    /// The other side did not take the settings, which a server does.
+    refused: bool,
+    /// What is known of the other side, once somebody asked.
+    met: Option<Met>,
+    /// Whether the settings are those of our own statements.
+    own: bool,
     /// Whether a transaction is open; not looked after on a direct connection.
     open: bool,
 }
 
-/// Who is at the other end.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Nobody has asked yet.
-    Unknown,
-    Direct,
-    /// A pooler, and it is not known yet where its connections look up names.
-    Refused,
-    Pooled,
+/// What is at the other end.
+struct Met {
+    /// A pooler, and not the server itself.
+    pooled: bool,
+    /// A server that only reads.
+    standby: bool,
+    /// The schema that unqualified names are made in.
+    schema: Option<String>,
+    /// The schemas of the path that exist, in their order.
+    path: Vec<String>,
 }
 
-/// Statements that stand before a message.
-const PREFIX: usize = 2;
-
 impl PgClient {
-    /// `refused`: the other side did not take the settings, which a server does.
     pub(crate) fn new(client: Client, settings: Vec<Setting>, refused: bool) -> Self {
-        let way = if refused { Way::Refused } else { Way::Unknown };
-        Self { announced: announced(&client), client, settings, way, open: false }
+        let announced = announced(&client).filter(|process| *process != 0);
+        Self { client, announced, settings, refused, met: None, own: false, open: false }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -54,42 +56,137 @@ impl PgClient {
     }
 
     pub(crate) fn is_pooled(&self) -> bool {
-        matches!(self.way, Way::Refused | Way::Pooled)
+        self.met.as_ref().is_some_and(|met| met.pooled)
     }
 
     pub(crate) fn names_path(&self) -> bool {
         self.settings.iter().any(|setting| setting.name == "search_path" && !setting.default)
     }
 
-    /// Finds out who is at the other end, given the process that answers. Says whether it is a
-    /// pooler and what was asked so far was asked without the settings.
-    pub(crate) async fn settle(&mut self, backend: i32) -> Result<bool, DbError> {
-        match self.way {
-            Way::Direct | Way::Pooled => return Ok(false),
-            Way::Unknown if self.announced.is_none_or(|announced| announced == backend) => {
-                self.way = Way::Direct;
-                return Ok(false);
-            }
-            Way::Unknown | Way::Refused => {}
-        }
-        if !self.settings.iter().any(|setting| setting.name == "search_path") {
-            // What the session has now, another client may have left there.
-            let query = "SELECT reset_val FROM pg_settings WHERE name = 'search_path'";
-            let paths = simple_query(&self.client, query, |_, row| row.get(0).map(str::to_owned));
-            let path = paths.await?.pop().unwrap_or_default();
-            self.settings.push(Setting {
-                name: "search_path".to_owned(),
-                value: path,
-                default: true,
-            });
-        }
-        self.way = Way::Pooled;
-        Ok(true)
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.met.as_ref()?.schema.as_deref()
     }
 
-    /// The statement that sets again what must hold, as the transaction began.
-    pub(crate) fn reset(&self) -> Option<String> {
-        self.is_pooled().then(|| set(&self.settings))
+    pub(crate) fn path(&self) -> &[String] {
+        self.met.as_ref().map_or(&[], |met| &met.path)
+    }
+
+    /// Finds out what is at the other end, once.
+    pub(crate) async fn meet(&mut self) -> Result<(), DbError> {
+        if self.met.is_none() { self.ask(None).await } else { Ok(()) }
+    }
+
+    /// Lets what follows run under the settings of our own statements: for the whole session, or
+    /// behind a pooler in each transaction.
+    pub(crate) async fn own(&mut self) -> Result<(), DbError> {
+        if self.own {
+            return Ok(());
+        }
+        match &self.met {
+            // The server must not keep them where a pooler hands it on to others.
+            None => {
+                let announced = self.announced.unwrap_or_default();
+                let pooled =
+                    format!("(pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {announced})");
+                self.ask(Some(&pooled)).await?;
+            }
+            Some(met) if met.pooled => {}
+            Some(_) => drop(self.rows(&owned("false").join(";\n")).await?),
+        }
+        self.own = true;
+        Ok(())
+    }
+
+    /// Asks the other side what it is; `own` is SQL that says whether the settings of our own
+    /// statements hold for the transaction alone.
+    async fn ask(&mut self, own: Option<&str>) -> Result<(), DbError> {
+        let statements = own.map(owned).into_iter().flatten();
+        let statements: Vec<_> = [session::ASK.to_owned()].into_iter().chain(statements).collect();
+        let mut answer = Answer::read(&self.rows(&statements.join(";\n")).await?);
+        let pooled = self.refused || self.announced != Some(answer.backend);
+        if pooled {
+            // The settings that the session has are somebody else's.
+            let path =
+                if self.names_path() { self.set() } else { session::DEFAULT_PATH.to_owned() };
+            let [authorization, role] = session::AUTHORIZATION;
+            let rows = self.rows(&[authorization, role, &path, session::ASK].join(";\n")).await?;
+            answer = Answer::read(&rows);
+            let path = rows.into_iter().find(|row| row.len() == 2 && !self.names_path());
+            self.settings.extend(
+                path.and_then(|mut row| row.swap_remove(0)).map(|value| Setting {
+                    name: "search_path".to_owned(),
+                    value,
+                    default: true,
+                }),
+            );
+        }
+        let Answer { standby, schema, path, .. } = answer;
+        self.met = Some(Met { pooled, standby, schema, path });
+        Ok(())
+    }
+
+    async fn rows(&self, statements: &str) -> Result<Vec<Vec<Option<String>>>, DbError> {
+        let row = |_, row: &SimpleQueryRow| {
+            Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+        };
+        simple_query(&self.client, statements, row).await
+    }
+
+    /// The statements that make the session as its connection began and give it what it was to begin
+    /// with, for as long as the connection or behind a pooler for the transaction.
+    pub(crate) fn as_new(&self) -> Vec<String> {
+        let mut statements = session::as_new(self.is_pooled());
+        statements.extend(self.reset().split_off(1));
+        statements
+    }
+
+    /// The statements that undo all settings that were made since the connection began.
+    pub(crate) fn reset(&self) -> Vec<String> {
+        let pooled = self.is_pooled();
+        let again = pooled.then(|| self.set());
+        let held = session::held(if pooled { "true" } else { "false" });
+        ["RESET ALL".to_owned()].into_iter().chain(again).chain(held).collect()
+    }
+
+    /// What a transaction behind a pooler must leave to the next client.
+    pub(crate) fn given_back(&self) -> Vec<String> {
+        let mut statements = session::as_new(true);
+        statements.push(session::kept_by_pooler());
+        statements
+    }
+
+    /// Ends whatever transaction is open, and makes the session as new. The two travel together: behind
+    /// a pooler the next message may be on another of its connections.
+    pub(crate) async fn start_over(&mut self) -> Result<(), DbError> {
+        let mut statements = vec!["ROLLBACK".to_owned()];
+        if self.is_pooled() {
+            statements.extend(self.given_back());
+        } else {
+            statements.extend(self.as_new());
+            statements.extend(self.own.then(|| session::own("false")));
+        }
+        self.send(&statements.join(";\n"), |_, _| None::<()>).await.map(drop)
+    }
+
+    /// The statement that sets what the connection was to begin with.
+    fn set(&self) -> String {
+        let settings = self.settings.iter().map(|one| (one.name.as_str(), one.value.as_str()));
+        session::set(settings, "true")
+    }
+
+    /// The statements that come before a message outside a transaction, behind a pooler.
+    ///
+    /// The level of the transaction can be set as long as nothing was read, and what begins it in
+    /// `statements` may only say the same.
+    fn prefix(&self, statements: &str) -> Vec<String> {
+        let level = statements.strip_prefix("BEGIN ISOLATION LEVEL ");
+        let level = level.map_or("READ COMMITTED", |rest| rest.split(';').next().unwrap_or(rest));
+        let writes = self.met.as_ref().is_some_and(|met| !met.standby);
+        let writes = if writes { " READ WRITE" } else { "" };
+        let [authorization, role] = session::AUTHORIZATION.map(str::to_owned);
+        let set = format!("SET TRANSACTION ISOLATION LEVEL {level}{writes}");
+        let own = self.own.then(|| session::own("true"));
+        [set, authorization, role, self.set()].into_iter().chain(own).collect()
     }
 
     /// Sends `statements` in one message, and keeps what `read` makes of the rows, given the number
@@ -99,34 +196,51 @@ impl PgClient {
         statements: &str,
         read: impl Fn(usize, &SimpleQueryRow) -> Option<T>,
     ) -> Result<Vec<T>, DbError> {
-        if self.way == Way::Direct {
+        if self.met.as_ref().is_some_and(|met| !met.pooled) {
             return simple_query(&self.client, statements, read).await;
         }
         let controls = controls(statements);
         // A transaction that failed takes nothing else, whether we know of it or not.
         let ends = controls.first().is_some_and(|control| control.number == 0 && !control.begins);
-        let prefix = if !self.is_pooled() || self.open || ends || self.settings.is_empty() {
-            String::new()
+        let result = if !self.is_pooled() || self.open || ends {
+            simple_query(&self.client, statements, read).await
+        } else if statements.contains('\\') {
+            self.send_apart(statements, &controls, read).await
         } else {
-            // The level of the transaction can be set as long as nothing was read, and what begins it
-            // in `statements` may only say the same.
-            let level = statements.strip_prefix("BEGIN ISOLATION LEVEL ");
-            let level =
-                level.map_or("READ COMMITTED", |rest| rest.split(';').next().unwrap_or(rest));
-            format!("SET TRANSACTION ISOLATION LEVEL {level};\n{};\n", set(&self.settings))
+            let prefix = self.prefix(statements);
+            let before = prefix.len();
+            let prefix = format!("{};\n", prefix.join(";\n"));
+            let read = |number: usize, row: &SimpleQueryRow| read(number.checked_sub(before)?, row);
+            let text = format!("{prefix}{statements}");
+            simple_query(&self.client, &text, read).await.map_err(|error| DbError {
+                completed: error.completed.map(|completed| completed.saturating_sub(before)),
+                position: error
+                    .position
+                    .and_then(|position| position.checked_sub(prefix.chars().count())),
+                ..error
+            })
         };
-        let before = if prefix.is_empty() { 0 } else { PREFIX };
-        let read = |number: usize, row: &SimpleQueryRow| read(number.checked_sub(before)?, row);
-        let text = format!("{prefix}{statements}");
-        let result = simple_query(&self.client, &text, read).await.map_err(|error| DbError {
-            completed: error.completed.map(|completed| completed.saturating_sub(before)),
-            position: error
-                .position
-                .and_then(|position| position.checked_sub(prefix.chars().count())),
-            ..error
-        });
         self.follow(&controls, &result);
         result
+    }
+
+    /// The server reads a whole message before it runs the first statement of it, so where a string
+    /// ends must be settled by a message before: a backslash may be the one or the other.
+    async fn send_apart<T>(
+        &self,
+        statements: &str,
+        controls: &[Control],
+        read: impl Fn(usize, &SimpleQueryRow) -> Option<T>,
+    ) -> Result<Vec<T>, DbError> {
+        let begin = format!("BEGIN;\n{}", self.prefix(statements).join(";\n"));
+        simple_query(&self.client, &begin, |_, _| None::<()>).await?;
+        let result = simple_query(&self.client, statements, read).await;
+        if !controls.is_empty() {
+            return result;
+        }
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = simple_query(&self.client, end, |_, _| None::<()>).await;
+        result.and_then(|rows| ended.map(|_| rows))
     }
 
     /// Notes whether a transaction is open after a message.
@@ -148,6 +262,32 @@ impl PgClient {
     }
 }
 
+/// The answer to [`session::ASK`].
+struct Answer {
+    backend: i32,
+    standby: bool,
+    schema: Option<String>,
+    path: Vec<String>,
+}
+
+impl Answer {
+    fn read(rows: &[Vec<Option<String>>]) -> Self {
+        let rows: Vec<_> = rows.iter().filter(|row| row.len() == 4).collect();
+        let first = |column: usize| rows.first().and_then(|row| row[column].clone());
+        Self {
+            backend: first(0).and_then(|backend| backend.parse().ok()).unwrap_or_default(),
+            standby: first(1).as_deref() == Some("t"),
+            schema: first(2),
+            path: rows.iter().filter_map(|row| row[3].clone()).collect(),
+        }
+    }
+}
+
+/// The statements that let a session run our own statements.
+fn owned(local: &str) -> Vec<String> {
+    session::held(local).into_iter().chain([session::own(local)]).collect()
+}
+
 /// A statement that begins or ends a transaction.
 struct Control {
     /// Among the statements of the message, from 0.
@@ -166,15 +306,6 @@ fn controls(statements: &str) -> Vec<Control> {
         Some(Control { number, begins })
     };
     statements.iter().enumerate().filter_map(control).collect()
-}
-
-/// The statement that sets all of them for a transaction.
-fn set(settings: &[Setting]) -> String {
-    let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let one = |Setting { name, value, .. }: &Setting| {
-        format!("set_config({}, {}, true)", literal(name), literal(value))
-    };
-    format!("SELECT {}", settings.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 async fn simple_query<T>(

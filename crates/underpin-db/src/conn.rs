@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{Nullable, Text},
 };
 
-use crate::{DbError, Dialect, PgClient};
+use crate::{DbError, Dialect, PgClient, postgres::session};
 
 /// One connection of one's own.
 ///
@@ -39,7 +39,7 @@ impl Conn {
     }
 
     /// PostgreSQL: whether a pooler is known to be in between, so that nothing holds longer than a
-    /// transaction.
+    /// transaction. See [`Conn::meet`].
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         match self {
@@ -57,27 +57,93 @@ impl Conn {
         }
     }
 
-    /// PostgreSQL: finds out whether a pooler is in between, given what `pg_backend_pid()` says.
-    /// `true` when there is one, and what was asked so far may have been asked with the settings of
-    /// somebody else: ask it again.
-    ///
-    /// Behind a pooler every message that comes outside a transaction sets for its own what the
-    /// connection was opened with; see [`Conn::batch_alone`] for the exception.
-    pub async fn settle(&mut self, backend: i32) -> Result<bool, DbError> {
+    /// PostgreSQL: the schema in which unqualified names were made when the connection was met.
+    #[must_use]
+    pub fn schema(&self) -> Option<&str> {
         match self {
-            Self::Sqlite(_) => Ok(false),
-            Self::Postgres(client) => client.settle(backend).await,
+            Self::Sqlite(_) => None,
+            Self::Postgres(client) => client.schema(),
         }
     }
 
-    /// PostgreSQL behind a pooler: the statement that sets all that again, for the rest of a
-    /// transaction in which a script may have set it otherwise.
+    /// PostgreSQL: the schemas in which unqualified names were looked up when the connection was met.
     #[must_use]
-    pub fn settings_again(&self) -> Option<String> {
+    pub fn path(&self) -> &[String] {
         match self {
-            Self::Sqlite(_) => None,
+            Self::Sqlite(_) => &[],
+            Self::Postgres(client) => client.path(),
+        }
+    }
+
+    /// PostgreSQL: finds out, once, whether a pooler is in between and what the session begins with.
+    ///
+    /// Behind a pooler every message that comes outside a transaction sets for its own what the
+    /// connection was opened with; see [`Conn::batch_alone`] for the exception.
+    pub async fn meet(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(client) => client.meet().await,
+        }
+    }
+
+    /// PostgreSQL: lets what follows run under settings that our own statements can count on, whatever
+    /// the server, the database, the role or the URL say: nothing in the search path stands in for a
+    /// function, an operator, a cast or a type of the server. Tables must be named with their schema.
+    ///
+    /// [`Conn::reset`] gives a script what it would find in a session of its own.
+    pub async fn own(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(client) => client.own().await,
+        }
+    }
+
+    /// PostgreSQL: the statements that make the session as its connection began, in a transaction or
+    /// outside: settings, role, temporary objects, prepared statements, cursors, advisory locks of the
+    /// session, channels.
+    #[must_use]
+    pub fn as_new(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
+            Self::Postgres(client) => client.as_new(),
+        }
+    }
+
+    /// PostgreSQL: the statements that undo all settings that were made since the connection began.
+    #[must_use]
+    pub fn reset(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
             Self::Postgres(client) => client.reset(),
         }
+    }
+
+    /// PostgreSQL: the statements that end a transaction behind a pooler, whose next client must find
+    /// nothing of it.
+    #[must_use]
+    pub fn given_back(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
+            Self::Postgres(client) => client.given_back(),
+        }
+    }
+
+    /// Ends whatever transaction is open. On PostgreSQL the session is as new then.
+    pub async fn start_over(&mut self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(conn) => Ok(conn.batch_execute("ROLLBACK")?),
+            Self::Postgres(client) => client.start_over().await,
+        }
+    }
+
+    /// PostgreSQL: `statement`, which is ours, with what it counts on set before it and set back after
+    /// it: for a session in which a script is at work, with or without a transaction of its own.
+    #[must_use]
+    pub fn between(statement: &str) -> String {
+        let [authorization, role] = session::AUTHORIZATION;
+        let (keep, own) = (session::keep(), session::own("true"));
+        let write = "SET LOCAL transaction_read_only TO off";
+        [write, &keep, authorization, role, &own, statement, session::GIVE_BACK].join(";\n")
     }
 
     /// Runs one statement that cannot run in a transaction. Behind a pooler nothing is set for it.
@@ -138,3 +204,13 @@ impl Conn {
         }
     }
 }
+
+/// PostgreSQL: the statement that sets what our own statements count on, for the session or for the
+/// transaction alone. The session's role is the one that the connection was opened for.
+#[must_use]
+pub fn own_settings(local: bool) -> String {
+    session::own(if local { "true" } else { "false" })
+}
+
+/// PostgreSQL: the statements that take back, for the transaction, whatever role a script has taken.
+pub const AUTHORIZATION: [&str; 2] = session::AUTHORIZATION;

@@ -16,7 +16,7 @@ mod work;
 
 pub use client::PgClient;
 pub use code::{Code, CodeFuture};
-pub use conn::Conn;
+pub use conn::{AUTHORIZATION, Conn, own_settings};
 pub use error::{ConnectError, DbError, with_causes};
 pub use inline::{Inline, SqliteConn};
 pub use lease::{Hold, Lease};

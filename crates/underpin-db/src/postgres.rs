@@ -23,6 +23,7 @@ use crate::{ConnectError, ConnectOptions, DbError, PgClient, error::with_causes,
 
 mod announced;
 mod pgpass;
+pub(crate) mod session;
 mod settings;
 mod tls;
 
@@ -94,7 +95,14 @@ impl Server {
     pub(crate) async fn open(&self, options: &ConnectOptions) -> Result<PgClient, ConnectError> {
         let client = self.connect(options).await?;
         let refused = self.refuses_settings.load(Ordering::Relaxed);
-        Ok(PgClient::new(client, settings(&self.options(options)), refused))
+        let mut settings = settings(&self.options(options));
+        let name = self.config.get_application_name().unwrap_or(&options.application_name);
+        settings.push(Setting {
+            name: "application_name".to_owned(),
+            value: name.to_owned(),
+            default: false,
+        });
+        Ok(PgClient::new(client, settings, refused))
     }
 
     /// Opens one connection, and lets the current runtime drive it.
@@ -129,7 +137,7 @@ impl Server {
 
     /// What a session starts with, in the form of the start-up parameter `options`.
     fn options(&self, options: &ConnectOptions) -> String {
-        let mut settings = self.options.clone();
+        let mut settings = format!("{} {}", self.options, session::PINNED);
         let mut set = |name: &str, value: Duration| {
             let _infallible = write!(settings, " -c {name}={}", value.as_millis());
         };

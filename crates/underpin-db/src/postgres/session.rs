@@ -1,0 +1,141 @@
+//! SQL that takes a session in hand: it makes one as its connection began, and sets what our own
+//! statements count on.
+//!
+//! All of it may run while a stranger's schema comes first in the search path, so each function and
+//! operator in it is named with its schema.
+
+/// What our own statements count on. Nothing in the path can stand in for a function, an operator,
+/// a cast or a type of the server; tables are named with their schema.
+const OWN: [(&str, &str); 9] = [
+    // Unless it is named last, the schema of temporary objects comes first.
+    ("search_path", "pg_catalog, pg_temp"),
+    // A policy that would hide rows is an error.
+    ("row_security", "off"),
+    ("TimeZone", "UTC"),
+    // How the server writes values, definitions and literals.
+    ("DateStyle", "ISO, MDY"),
+    ("IntervalStyle", "postgres"),
+    ("bytea_output", "hex"),
+    ("extra_float_digits", "1"),
+    ("quote_all_identifiers", "off"),
+    ("xmlbinary", "base64"),
+];
+
+/// Settings of newer servers that hold for all that a session does: the server looks every second
+/// whether we are still there, and ends what it does for us when we are not; and it does not end a
+/// session that waits for us.
+const NEWER: [(&str, &str); 4] = [
+    ("client_connection_check_interval", "1000"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+];
+
+/// What a connection starts with in place of what the role or the database say: the splitter and the
+/// server must agree where a string ends, and a transaction must be what the engine takes it for.
+pub(crate) const PINNED: &str = "-c standard_conforming_strings=on \
+     -c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off \
+     -c default_transaction_deferrable=off";
+
+/// The statement that sets what our own statements count on. `local` is SQL that says whether for the
+/// transaction alone.
+pub(crate) fn own(local: &str) -> String {
+    set(OWN.into_iter(), local)
+}
+
+/// The statement that sets all of `settings`.
+pub(crate) fn set<'s>(settings: impl Iterator<Item = (&'s str, &'s str)>, local: &str) -> String {
+    let one = |(name, value): (&str, &str)| {
+        format!("pg_catalog.set_config({}, {}, {local})", literal(name), literal(value))
+    };
+    format!("SELECT {}", settings.map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// A text as a literal that means the same whatever `standard_conforming_strings` says.
+fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if text.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
+/// The statements that set what no connection can start with on every server.
+pub(crate) fn held(local: &str) -> [String; 2] {
+    let values = NEWER.map(|(name, value)| format!("('{name}', '{value}')")).join(", ");
+    [
+        format!(
+            "SELECT pg_catalog.set_config(name, value, {local}) FROM (VALUES {values}) AS s (name, value) \
+             WHERE pg_catalog.current_setting(name, true) IS NOT NULL"
+        ),
+        // Only a superuser may, and foreign keys are part of what is promised.
+        format!(
+            "SELECT pg_catalog.set_config('session_replication_role', 'origin', {local}) WHERE \
+             pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'origin' \
+             AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname \
+             OPERATOR(pg_catalog.=) current_user AND r.rolsuper)"
+        ),
+    ]
+}
+
+/// The role that the connection was opened for.
+pub(crate) const AUTHORIZATION: [&str; 2] =
+    ["SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT"];
+
+/// The statements that make the session as its connection began, also in a transaction: the same that
+/// `DISCARD ALL` does, which cannot run in one.
+///
+/// A pooler keeps prepared statements of its own on its connections, which must stay.
+pub(crate) fn as_new(pooled: bool) -> Vec<String> {
+    let statements = [
+        "CLOSE ALL",
+        "SET SESSION AUTHORIZATION DEFAULT",
+        "RESET role",
+        "RESET ALL",
+        if pooled { DEALLOCATE } else { "DEALLOCATE ALL" },
+        "UNLISTEN *",
+        "SELECT pg_catalog.pg_advisory_unlock_all()",
+        "DISCARD PLANS",
+        "DISCARD TEMP",
+        "DISCARD SEQUENCES",
+    ];
+    statements.map(str::to_owned).to_vec()
+}
+
+/// Ends the prepared statements that SQL made.
+const DEALLOCATE: &str = "DO 'DECLARE one pg_catalog.text; BEGIN FOR one IN SELECT p.name FROM \
+     pg_catalog.pg_prepared_statements AS p WHERE p.from_sql LOOP EXECUTE \
+     pg_catalog.format(''DEALLOCATE %I'', one); END LOOP; END'";
+
+/// The process that answers, whether its server only reads, and the schema that is current; with each
+/// schema of the path that exists.
+pub(crate) const ASK: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
+     pg_catalog.current_schema(), p.name FROM (SELECT 1) AS one LEFT JOIN \
+     pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS p (name, number) ON true \
+     ORDER BY p.number USING OPERATOR(pg_catalog.<)";
+
+/// Sets for the transaction where names are looked up by default, and says it twice: what a pooler's
+/// session has now, another client may have left there.
+pub(crate) const DEFAULT_PATH: &str = "SELECT s.reset_val, pg_catalog.set_config('search_path', s.reset_val, \
+     true) FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'search_path'";
+
+/// What a pooler keeps for each of its clients: what `RESET ALL` made of it, the pooler would take for
+/// the client's wish. The driver speaks UTF-8 alone.
+pub(crate) fn kept_by_pooler() -> String {
+    set([("client_encoding", "UTF8"), ("standard_conforming_strings", "on")].into_iter(), "false")
+}
+
+/// Keeps for [`give_back`] what [`AUTHORIZATION`] and [`own`] change.
+pub(crate) fn keep() -> String {
+    let names = ["session_authorization", "role"].into_iter().chain(OWN.map(|(name, _)| name));
+    let pair = |name: &str| format!("'{name}', pg_catalog.current_setting('{name}')");
+    let pairs = names.map(pair).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT pg_catalog.set_config('underpin.kept', pg_catalog.json_build_object({pairs})::pg_catalog.text, true)"
+    )
+}
+
+/// Sets again, for the transaction, what [`keep`] kept.
+pub(crate) const GIVE_BACK: &str = "SELECT pg_catalog.set_config(k.key, k.value, true) FROM \
+     pg_catalog.json_each_text(pg_catalog.current_setting('underpin.kept')::pg_catalog.json) AS k";
