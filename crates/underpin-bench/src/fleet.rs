@@ -101,7 +101,7 @@ impl Ground {
             Dialect::Sqlite => DatabaseUrl::file(&self.file(1)),
             Dialect::Postgres => self.db.database_url().in_schema("project_1"),
         };
-        let options = Options { grouping: underpin::Grouping::Single, ..Options::default() };
+        let options = Options { grouping: underpin::Grouping::Together, ..Options::default() };
         let engine = Engine::new(catalog, underpin_migrations::CODE, &url, options)?;
         let script = engine.script(&Goal::Head).await?;
         let lines = script.lines().filter(|line| !line.starts_with(['.', '\\']));

@@ -72,6 +72,9 @@ pub(crate) struct PolicyArgs {
     /// One transaction for the whole run
     #[arg(long)]
     single_transaction: bool,
+    /// One transaction for each migration, also for an empty database
+    #[arg(long, conflicts_with = "single_transaction")]
+    transaction_per_migration: bool,
 }
 
 impl AllowArgs {
@@ -123,8 +126,11 @@ impl Context {
         url: &'a DatabaseUrl,
         policy: PolicyArgs,
     ) -> anyhow::Result<Engine<'a>> {
-        let grouping =
-            if policy.single_transaction { Grouping::Single } else { Grouping::PerMigration };
+        let grouping = match (policy.single_transaction, policy.transaction_per_migration) {
+            (true, _) => Grouping::Single,
+            (false, true) => Grouping::PerMigration,
+            (false, false) => Grouping::Automatic,
+        };
         let options = Options { grouping, ..self.options(policy.allow) };
         Ok(Engine::new(catalog, underpin_migrations::CODE, url, options)?)
     }

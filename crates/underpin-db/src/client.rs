@@ -26,7 +26,7 @@ pub struct PgClient {
     /// The other side did not take the settings, which a server does.
     refused: bool,
     /// What is known of the other side, once somebody asked.
-    met: Option<Met>,
+    met: Option<Box<Met>>,
     /// Whether the settings are those of our own statements.
     own: bool,
     /// Whether a transaction is open; not looked after on a direct connection.
@@ -39,6 +39,8 @@ struct Met {
     pooled: bool,
     /// A server that only reads.
     standby: bool,
+    /// The process that answered; behind a pooler the next one may be another.
+    backend: i32,
     /// The schema that unqualified names are made in.
     schema: Option<String>,
     /// The schemas of the path that exist, in their order.
@@ -61,6 +63,10 @@ impl PgClient {
 
     pub(crate) fn names_path(&self) -> bool {
         self.settings.iter().any(|setting| setting.name == "search_path" && !setting.default)
+    }
+
+    pub(crate) fn backend(&self) -> i32 {
+        self.met.as_ref().map_or(0, |met| met.backend)
     }
 
     pub(crate) fn schema(&self) -> Option<&str> {
@@ -97,6 +103,11 @@ impl PgClient {
         Ok(())
     }
 
+    /// Lets what follows run under the settings that the session has.
+    pub(crate) fn disown(&mut self) {
+        self.own = false;
+    }
+
     /// Asks the other side what it is; `own` is SQL that says whether the settings of our own
     /// statements hold for the transaction alone.
     async fn ask(&mut self, own: Option<&str>) -> Result<(), DbError> {
@@ -120,8 +131,8 @@ impl PgClient {
                 }),
             );
         }
-        let Answer { standby, schema, path, .. } = answer;
-        self.met = Some(Met { pooled, standby, schema, path });
+        let Answer { backend, standby, schema, path } = answer;
+        self.met = Some(Box::new(Met { pooled, standby, backend, schema, path }));
         Ok(())
     }
 
@@ -148,11 +159,9 @@ impl PgClient {
         ["RESET ALL".to_owned()].into_iter().chain(again).chain(held).collect()
     }
 
-    /// What a transaction behind a pooler must leave to the next client.
-    pub(crate) fn given_back(&self) -> Vec<String> {
-        let mut statements = session::as_new(true);
-        statements.push(session::kept_by_pooler());
-        statements
+    /// What a transaction behind a pooler leaves to the next client, when it is as new otherwise.
+    pub(crate) fn given_back() -> Vec<String> {
+        vec!["RESET ALL".to_owned(), session::kept_by_pooler()]
     }
 
     /// Ends whatever transaction is open, and makes the session as new. The two travel together: behind
@@ -160,7 +169,8 @@ impl PgClient {
     pub(crate) async fn start_over(&mut self) -> Result<(), DbError> {
         let mut statements = vec!["ROLLBACK".to_owned()];
         if self.is_pooled() {
-            statements.extend(self.given_back());
+            statements.extend(session::as_new(true));
+            statements.extend(Self::given_back());
         } else {
             statements.extend(self.as_new());
             statements.extend(self.own.then(|| session::own("false")));
@@ -185,7 +195,7 @@ impl PgClient {
         let writes = if writes { " READ WRITE" } else { "" };
         let [authorization, role] = session::AUTHORIZATION.map(str::to_owned);
         let set = format!("SET TRANSACTION ISOLATION LEVEL {level}{writes}");
-        let own = self.own.then(|| session::own("true"));
+        let own = if self.own { owned("true") } else { Vec::new() };
         [set, authorization, role, self.set()].into_iter().chain(own).collect()
     }
 

@@ -57,6 +57,16 @@ impl Conn {
         }
     }
 
+    /// PostgreSQL: the server process that works for the connection, 0 when nobody has asked. Behind a
+    /// pooler it changes.
+    #[must_use]
+    pub fn backend(&self) -> i32 {
+        match self {
+            Self::Sqlite(_) => 0,
+            Self::Postgres(client) => client.backend(),
+        }
+    }
+
     /// PostgreSQL: the schema in which unqualified names were made when the connection was met.
     #[must_use]
     pub fn schema(&self) -> Option<&str> {
@@ -98,6 +108,14 @@ impl Conn {
         }
     }
 
+    /// PostgreSQL: takes [`Conn::own`] back, once [`Conn::start_over`] comes next.
+    pub fn disown(&mut self) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(client) => client.disown(),
+        }
+    }
+
     /// PostgreSQL: the statements that make the session as its connection began, in a transaction or
     /// outside: settings, role, temporary objects, prepared statements, cursors, advisory locks of the
     /// session, channels.
@@ -118,14 +136,11 @@ impl Conn {
         }
     }
 
-    /// PostgreSQL: the statements that end a transaction behind a pooler, whose next client must find
-    /// nothing of it.
+    /// PostgreSQL behind a pooler: the statements that end a transaction whose session is as new
+    /// otherwise, for the pooler's next client.
     #[must_use]
-    pub fn given_back(&self) -> Vec<String> {
-        match self {
-            Self::Sqlite(_) => Vec::new(),
-            Self::Postgres(client) => client.given_back(),
-        }
+    pub fn given_back() -> Vec<String> {
+        PgClient::given_back()
     }
 
     /// Ends whatever transaction is open. On PostgreSQL the session is as new then.

@@ -20,7 +20,7 @@ enum Place {
         held: bool,
     },
     Postgres {
-        conn: Conn,
+        conn: Box<Conn>,
         /// SQL that gives the lock's key.
         key: String,
     },
@@ -47,11 +47,13 @@ impl Lease {
                 application_name: format!("underpin-{name}"),
                 ..ConnectOptions::default()
             };
-            let conn = url.connect(&options).await?;
-            let key = format!(
-                "hashtextextended(current_database() || ':' || current_schema() || ':{name}', 0)"
-            );
-            return Ok(Self(Place::Postgres { conn, key }));
+            let mut conn = url.connect(&options).await?;
+            let refused = |source| ConnectError::Refused { target: url.to_string(), source };
+            conn.own().await.map_err(refused)?;
+            let place = conn.schema().map(|schema| format!(":{schema}:{name}"));
+            let place = place.unwrap_or_default().replace('\'', "''");
+            let key = format!("hashtextextended(current_database() || '{place}', 0)");
+            return Ok(Self(Place::Postgres { conn: Box::new(conn), key }));
         };
         let mut path = database.as_os_str().to_owned();
         path.push(format!(".underpin.{name}"));

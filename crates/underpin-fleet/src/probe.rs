@@ -79,7 +79,7 @@ impl Fleet<'_> {
 
     /// The engine for one target: all of its migrations in one transaction, where they can share one.
     pub(crate) fn engine<'u>(&'u self, url: &'u DatabaseUrl) -> Result<Engine<'u>, Error> {
-        let options = Options { grouping: Grouping::Single, ..self.options.clone() };
+        let options = Options { grouping: Grouping::Together, ..self.options.clone() };
         Engine::new(self.catalog, self.code, url, options)
     }
 }

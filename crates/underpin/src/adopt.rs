@@ -11,6 +11,7 @@ use crate::{
     Adopted, Difference, DifferenceKind, Direction, Error, History, Left, Schema, StepCause,
     StepError,
     error::Doing,
+    frame::CONSTRAINTS,
     rebuild::Guard,
     session::{Entry, Session},
     sql::{identifier, literal},
@@ -65,7 +66,7 @@ pub(crate) fn history_of(catalog: &Catalog, version: &Version) -> History {
 
 /// Finds out what the database is, to tell it. `None` when nothing is in it.
 pub(crate) async fn recognise<'a>(session: &mut Session<'a>) -> Result<Option<Found<'a>>, Error> {
-    if Schema::inspect(&mut session.conn).await?.is_empty() {
+    if session.inspect().await?.is_empty() {
         return Ok(None);
     }
     let reference = Reference::build(session).await?;
@@ -79,7 +80,7 @@ async fn decide<'a>(
     reference: &Reference<'a>,
     acting: bool,
 ) -> Result<Option<Found<'a>>, Error> {
-    let live = Schema::inspect(&mut session.conn).await?;
+    let live = session.inspect().await?;
     let revision = alembic_revision(session).await?;
     if live.is_empty() {
         if let Some(revision) = revision {
@@ -195,11 +196,12 @@ async fn all_empty(
     acting: bool,
 ) -> Result<bool, Error> {
     for table in tables {
+        let name = session.tables.qualified(&identifier(table));
         if acting && session.conn.dialect() == Dialect::Postgres {
-            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", identifier(table));
+            let lock = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");
             session.conn.batch(&lock).await.doing("lock a leftover table")?;
         }
-        let query = format!("SELECT '1' FROM {} LIMIT 1", identifier(table));
+        let query = format!("SELECT '1' FROM {name} LIMIT 1");
         if session.conn.text(&query).await.doing("look into a leftover table")?.is_some() {
             return Ok(false);
         }
@@ -210,19 +212,20 @@ async fn all_empty(
 /// What `alembic_version` says, when there is one.
 async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, Error> {
     const DOING: &str = "read `alembic_version`";
-    let exists = match session.conn.dialect() {
-        Dialect::Sqlite => {
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'alembic_version'"
-        }
-        Dialect::Postgres => {
+    let exists = match session.tables.schema() {
+        None => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'alembic_version'"
+            .to_owned(),
+        Some(schema) => format!(
             "SELECT relname FROM pg_class WHERE relname = 'alembic_version' AND relnamespace = \
-             (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
-        }
+             (SELECT oid FROM pg_namespace WHERE nspname = {})",
+            literal(schema)
+        ),
     };
-    if session.conn.text(exists).await.doing(DOING)?.is_none() {
+    if session.conn.text(&exists).await.doing(DOING)?.is_none() {
         return Ok(None);
     }
-    session.conn.text("SELECT version_num FROM alembic_version").await.doing(DOING)
+    let table = session.tables.qualified("alembic_version");
+    session.conn.text(&format!("SELECT version_num FROM {table}")).await.doing(DOING)
 }
 
 /// Recognises the database, makes it fit, and stamps it. `None` when nothing is in it.
@@ -230,7 +233,7 @@ async fn alembic_revision(session: &mut Session<'_>) -> Result<Option<String>, E
 /// What the versions build is found out before. Everything that the database itself decides is looked at
 /// inside the transaction that acts: another program may write until that begins.
 pub(crate) async fn adopt(session: &mut Session<'_>) -> Result<Option<Adopted>, Error> {
-    if Schema::inspect(&mut session.conn).await?.is_empty() {
+    if session.inspect().await?.is_empty() {
         return Ok(None);
     }
     let reference = Reference::build(session).await?;
@@ -302,8 +305,8 @@ fn begin(session: &Session<'_>) -> String {
     match session.conn.dialect() {
         Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
         Dialect::Postgres => {
-            let first = session.frame.first.iter().map(String::as_str);
-            let begin = ["BEGIN ISOLATION LEVEL READ COMMITTED"].into_iter().chain(first);
+            let begin = ["BEGIN ISOLATION LEVEL READ COMMITTED"];
+            let begin = begin.into_iter().chain(session.frame.opened());
             begin.collect::<Vec<_>>().join(";\n")
         }
     }
@@ -335,7 +338,8 @@ async fn transform(
         Dialect::Postgres => None,
     };
     for table in &found.leftovers {
-        session.conn.batch(&format!("DROP TABLE {}", identifier(table))).await?;
+        let table = session.tables.qualified(&identifier(table));
+        session.conn.batch(&format!("DROP TABLE {table}")).await?;
     }
     for missing in &found.missing {
         for statement in definitions.of(&missing.object) {
@@ -343,15 +347,20 @@ async fn transform(
         }
     }
     if let Some(up) = found.shape.and_then(|shape| shape.up.as_deref()) {
+        session.as_user().await?;
         let statements = statement::split(up, session.conn.dialect());
         for statement in statements.map_err(|error| StepCause::Unreadable(error.to_string()))? {
             session.conn.batch(statement.text).await?;
         }
+        if session.conn.dialect() == Dialect::Postgres {
+            session.conn.batch(CONSTRAINTS).await?;
+        }
+        session.as_ours().await?;
     }
     if let Some(guard) = guard {
         guard.after(&mut session.conn).await?;
     }
-    let live = Schema::inspect(&mut session.conn).await?;
+    let live = session.inspect().await?;
     let differences = found.expected.differences(&live);
     if !differences.is_empty() {
         return Err(StepCause::Unfit(list(&differences)));
@@ -361,7 +370,7 @@ async fn transform(
     }
     stamp(session, &found.version).await?;
     let notes = match found.shape.and_then(|shape| shape.notes.as_deref()) {
-        Some(query) => session.conn.texts(query).await?,
+        Some(query) => session.people_query(query).await?,
         None => Vec::new(),
     };
     let history = session.history_now().await?;
@@ -395,12 +404,11 @@ fn scratch_schema() -> String {
     format!("underpin_scratch_{}", std::process::id())
 }
 
-/// A search path for this transaction: after `schema`, only schemas that extensions live in.
+/// SQL that gives a search path: after `schema`, only schemas that extensions live in.
 pub(crate) fn scratch_path(schema: &str) -> String {
     let own = literal(&identifier(schema));
     format!(
-        "SELECT set_config('search_path', concat_ws(', ', {own}, (SELECT string_agg(DISTINCT \
-         quote_ident(n.nspname), ', ') FROM pg_extension e JOIN pg_namespace n ON n.oid = \
-         e.extnamespace WHERE n.nspname <> 'pg_catalog')), true)"
+        "concat_ws(', ', {own}, (SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ') FROM \
+         pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE n.nspname <> 'pg_catalog'))"
     )
 }

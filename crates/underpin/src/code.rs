@@ -7,21 +7,37 @@ use std::{
     task::Poll,
 };
 
+use underpin_catalog::Dialect;
 use underpin_db::{Code, Conn, DbError};
 
-use crate::{Schema, StepCause, adopt, checkpoint::checkpoint};
+use crate::{
+    Schema, StepCause, adopt, checkpoint::checkpoint, frame::CONSTRAINTS, session::Session,
+};
 
 /// Runs `code`, and makes sure that the transaction is still the engine's and that the schema is
 /// still what the script made: adopting and stamping compare with what scripts alone build.
-pub(crate) async fn run(conn: &mut Conn, code: Code) -> Result<(), StepCause> {
-    let schema = inspect(conn).await?;
+///
+/// On PostgreSQL it finds a new session with the user's settings, as a script does, and `last` looks
+/// at deferred constraints while these hold, as the end of the transaction would.
+pub(crate) async fn run(
+    session: &mut Session<'_>,
+    code: Code,
+    last: bool,
+) -> Result<(), StepCause> {
+    let schema = inspect(session).await?;
     // The savepoint goes with the transaction, whoever ends that.
-    conn.batch("SAVEPOINT underpin_code").await?;
+    session.conn.batch("SAVEPOINT underpin_code").await?;
+    session.as_user().await?;
     checkpoint();
-    caught(conn, code).await?;
+    caught(&mut session.conn, code).await?;
     checkpoint();
-    conn.batch("RELEASE SAVEPOINT underpin_code").await.map_err(|error| unreleased(error, code))?;
-    let differences = schema.differences(&inspect(conn).await?);
+    if last && session.conn.dialect() == Dialect::Postgres {
+        session.conn.batch(CONSTRAINTS).await.map_err(|error| unreleased(error, code))?;
+    }
+    let release = session.conn.batch("RELEASE SAVEPOINT underpin_code").await;
+    release.map_err(|error| unreleased(error, code))?;
+    session.as_ours().await?;
+    let differences = schema.differences(&inspect(session).await?);
     if differences.is_empty() {
         return Ok(());
     }
@@ -56,6 +72,6 @@ fn unreleased(source: DbError, code: Code) -> StepCause {
     if gone { StepCause::TransactionEnded } else { StepCause::Code { name: code.name, source } }
 }
 
-async fn inspect(conn: &mut Conn) -> Result<Schema, StepCause> {
-    Ok(Schema::inspect(conn).await?)
+async fn inspect(session: &mut Session<'_>) -> Result<Schema, StepCause> {
+    Ok(session.inspect().await?)
 }

@@ -22,8 +22,7 @@ use crate::{
     plan::plan,
     proof::Proving,
     session::Session,
-    stepwise,
-    transaction::{self, Failure},
+    stepwise, transaction,
 };
 
 /// Brings one database to where a catalog wants it.
@@ -119,7 +118,7 @@ impl<'a> Engine<'a> {
     /// The schema of the database, without what tools keep for themselves.
     pub async fn schema(&self) -> Result<crate::Schema, Error> {
         let mut session = self.session(Access::ReadOnly).await?;
-        crate::Schema::inspect(&mut session.conn).await
+        session.inspect().await
     }
 
     /// Opens a connection as the engine uses it.
@@ -161,7 +160,6 @@ impl<'a> Engine<'a> {
             }
             (Err(error), _) => return Err(error),
         };
-        session.end_with_client().await?;
         let result = self.migrate_locked(&mut session, &mut lock, goal, seen).await;
         lock.release().await;
         checkpoint();
@@ -183,7 +181,7 @@ impl<'a> Engine<'a> {
         };
         self.spare_last(&history, &plan)?;
         let mut adopted = None;
-        let mut grouping = self.options.grouping;
+        let mut grouping = self.options.grouping.of(false);
         let fresh = history.is_fresh() && goal.direction() == Direction::Up;
         // A copy of what stays as it is would pass for one of what was before.
         if fresh || !plan.steps.is_empty() {
@@ -195,11 +193,10 @@ impl<'a> Engine<'a> {
                 history = session.refresh().await?;
                 plan = self.plan_for(session, &history, goal)?;
             } else {
-                grouping = Grouping::Single;
+                grouping = self.options.grouping.of(true);
             }
         }
-        let (steps, apart) = self.run(session, lock, &plan, grouping).await?;
-        let single = grouping == Grouping::Single && plan.shares_one_transaction() && !apart;
+        let (steps, single) = self.run(session, lock, &plan, grouping).await?;
         Ok(self.report(adopted, steps, single, &history.after(&plan)))
     }
 
@@ -210,7 +207,13 @@ impl<'a> Engine<'a> {
     }
 
     fn plan(&self, history: &History, goal: &Goal) -> Result<Plan<'a>, Refused> {
-        plan(self.catalog, self.code, history, goal, self.options.policy)
+        let plan = plan(self.catalog, self.code, history, goal, self.options.policy)?;
+        match plan.parted_by() {
+            Some((version, reason)) if self.options.grouping == Grouping::Single => {
+                Err(Refused(vec![Refusal::NotTogether { version: version.clone(), reason }]))
+            }
+            _ => Ok(plan),
+        }
     }
 
     /// [`Engine::plan`], without what cannot be done on the connection of `session`.
@@ -234,7 +237,7 @@ impl<'a> Engine<'a> {
         if refusals.is_empty() { Ok(plan) } else { Err(Refused(refusals)) }
     }
 
-    /// Runs a plan, and says whether steps ran apart that were to share a transaction.
+    /// Runs the steps of `plan`, and says whether they shared one transaction.
     async fn run(
         &self,
         session: &mut Session<'_>,
@@ -243,8 +246,8 @@ impl<'a> Engine<'a> {
         grouping: Grouping,
     ) -> Result<(Vec<StepReport>, bool), Error> {
         let mut reports: Vec<StepReport> = Vec::with_capacity(plan.steps.len());
-        let mut transactions = VecDeque::from(plan.transactions(grouping));
-        let mut apart = false;
+        let mut single = grouping.shares() && plan.shares_one_transaction();
+        let mut transactions: VecDeque<_> = plan.transactions(grouping).into();
         while let Some(steps) = transactions.pop_front() {
             let done = match steps {
                 [step] if !step.migration.metadata.run_in_transaction => {
@@ -254,11 +257,8 @@ impl<'a> Engine<'a> {
                     Ok(done) => Ok(done),
                     Err(Failed::Step(error)) => Err(*error),
                     Err(Failed::Apart(reason)) => {
-                        tracing::warn!(
-                            target: crate::LOG_TARGET,
-                            "each migration runs in a transaction of its own: {reason}"
-                        );
-                        apart = true;
+                        tell_apart(&reason);
+                        single = false;
                         steps.chunks(1).rev().for_each(|one| transactions.push_front(one));
                         continue;
                     }
@@ -274,7 +274,16 @@ impl<'a> Engine<'a> {
             done.iter().for_each(announce);
             reports.extend(done);
         }
-        Ok((reports, apart))
+        Ok((reports, single))
+    }
+
+    /// Whether steps that cannot share a transaction may have one each.
+    fn may_part(&self, steps: &[Step<'_>]) -> bool {
+        steps.len() > 1 && self.options.grouping != Grouping::Single
+    }
+
+    fn counts_rows(&self) -> bool {
+        self.proving.is_some_and(|proving| proving.rows)
     }
 
     /// Runs one transaction, again when PostgreSQL's `lock_timeout` ended it.
@@ -290,19 +299,19 @@ impl<'a> Engine<'a> {
                 Lock::Postgres(lock) => lock.watch(session, steps, &self.options).await,
                 _ => (transaction::run(session, steps).await, None),
             };
-            match result {
+            let failure = match result {
                 Ok(reports) => return Ok(reports),
-                Err(Failure { apart: Some(reason), .. }) => return Err(Failed::Apart(reason)),
-                Err(failure)
-                    if failure.is_lock_timeout() && retries < self.options.lock_retries =>
-                {
-                    retries += 1;
-                    self.give_way(&steps[0].migration.version, retries, blockers.as_deref()).await;
-                }
-                Err(failure) => {
-                    return Err(Failed::Step(Box::new(failure.rolled_back(steps, blockers))));
-                }
+                Err(failure) => failure,
+            };
+            if let Some(reason) = failure.apart.as_ref().filter(|_| self.may_part(steps)) {
+                return Err(Failed::Apart(reason.clone()));
             }
+            if failure.is_lock_timeout() && retries < self.options.lock_retries {
+                retries += 1;
+                self.give_way(&steps[0].migration.version, retries, blockers.as_deref()).await;
+                continue;
+            }
+            return Err(Failed::Step(Box::new(failure.rolled_back(steps, blockers))));
         }
     }
 
@@ -375,6 +384,13 @@ enum Failed {
     Step(Box<StepError>),
     /// Its steps cannot share one, for this reason.
     Apart(String),
+}
+
+fn tell_apart(reason: &str) {
+    tracing::warn!(
+        target: crate::LOG_TARGET,
+        "each migration runs in a transaction of its own: {reason}"
+    );
 }
 
 fn failed(error: StepError) -> Error {

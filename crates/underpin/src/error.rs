@@ -103,6 +103,30 @@ pub enum Error {
         /// What `metadata.toml` calls the function.
         code: String,
     },
+    /// PostgreSQL: the set is in another schema of the search path.
+    #[error(
+        "nothing was run: set `{set}` has its history in schema `{other}`, and schema `{schema}`, which \
+         comes first in the search path, has none of it: name the one that is meant with `search_path` \
+         in the URL (`?options=-csearch_path%3D{other}`), or drop the other"
+    )]
+    Elsewhere {
+        /// The family of migrations.
+        set: String,
+        /// The schema that would be migrated.
+        schema: String,
+        /// The schema that has the history.
+        other: String,
+    },
+    /// PostgreSQL: the role may not read all rows of the history.
+    #[error(
+        "nothing was run: this role does not see the whole history: {reason}: run as the owner of the \
+         tables `__diesel_schema_migrations` and `underpin_history` or grant the role `SELECT` on them, \
+         and let no row-level security hide their rows (`ALTER TABLE … DISABLE ROW LEVEL SECURITY`)"
+    )]
+    Hidden {
+        /// What the server said.
+        reason: String,
+    },
     /// PostgreSQL: the search path names no schema that exists.
     #[error(
         "no schema to migrate: the search path names none that exists: create it, or set `search_path`"
@@ -239,6 +263,12 @@ pub enum Refusal {
         "migration {version} is not applied: edit its script freely, there is nothing to repair"
     )]
     NotApplied { version: Version },
+    /// All steps were to share one transaction, and cannot.
+    #[error(
+        "migration {version} cannot share a transaction with others: {reason}: go on without \
+         `--single-transaction`"
+    )]
+    NotTogether { version: Version, reason: &'static str },
     /// Another set in the same database has this version.
     #[error(
         "version {version} belongs to set `{}` in this database: rename the migration", set.escape_debug()
@@ -397,6 +427,13 @@ pub enum StepCause {
     /// SQLite: the copy that was taken is not what the migration would change.
     #[error("another program wrote to the database after it was copied: try again")]
     ChangedSinceCopy,
+    /// PostgreSQL: the role may not write the history.
+    #[error(
+        "the history cannot be written: {0}: run as the owner of the tables \
+         `__diesel_schema_migrations` and `underpin_history`, or grant the role `SELECT, INSERT, UPDATE, \
+         DELETE` on them and let no row-level security stand in the way"
+    )]
+    HistoryRights(DbError),
     /// The lock is not held any more, so another runner may be at work.
     #[error(
         "the migration lock was lost: was the server restarted, or this process stopped for a while?"

@@ -32,6 +32,8 @@ pub fn code(error: &Error) -> u8 {
         Error::Refused(refused) if refused.awaits_another() => LOCKED,
         Error::Refused(_)
         | Error::Adopt(_)
+        | Error::Elsewhere { .. }
+        | Error::Hidden { .. }
         | Error::ScriptNeedsHistory(_)
         | Error::ScriptWithoutCode { .. } => REFUSED,
         Error::Locked { .. } => LOCKED,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use underpin_catalog::{Catalog, Checksum, Dialect, Version, statement};
-use underpin_db::Conn;
+use underpin_db::{Conn, DbError};
 
 use crate::{
     Direction, Error, Plan, Refusal,
@@ -68,6 +68,11 @@ impl History {
             };
         }
         after
+    }
+
+    /// Whether something of the set is applied, or was begun.
+    fn has_some(&self) -> bool {
+        !self.applied.is_empty() || self.interrupted.is_some()
     }
 
     /// Whether no migration of any set was applied: the database may be empty, or one that
@@ -178,24 +183,41 @@ pub struct Record {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tables {
     dialect: Dialect,
-    /// PostgreSQL: the schema that is migrated. Our statements name it, because a script may
-    /// change the search path.
+    /// PostgreSQL: the schema that is migrated. Our statements name it, because nothing is looked up
+    /// for them.
     schema: Option<String>,
     pub(crate) diesel: bool,
     pub(crate) own: bool,
+    /// PostgreSQL: those in other schemas of the search path.
+    elsewhere: Vec<Self>,
 }
 
 /// The answer to [`Tables::query`].
 #[derive(Deserialize)]
 pub(crate) struct Found {
-    schema: Option<String>,
-    tables: Vec<String>,
-    /// PostgreSQL: the process that answers.
     #[serde(default)]
-    pub(crate) backend: i32,
+    schemas: Vec<String>,
+    /// Schema and name; SQLite has no schemas.
+    tables: Vec<(Option<String>, String)>,
 }
 
 const LOOK: &str = "look for the history";
+
+/// PostgreSQL's code for what a role may not do, also because a policy would hide rows from it.
+const NO_RIGHT: &str = "42501";
+
+/// Why the history could not be read.
+pub(crate) fn unreadable(source: DbError) -> Error {
+    match source.sqlstate.as_deref() {
+        Some(NO_RIGHT) => Error::Hidden { reason: source.message },
+        _ => Error::Database { doing: "read the history", source },
+    }
+}
+
+/// Whether the role may not write the history.
+pub(crate) fn is_without_rights(error: &DbError) -> bool {
+    error.sqlstate.as_deref() == Some(NO_RIGHT)
+}
 
 impl Found {
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, Error> {
@@ -203,52 +225,73 @@ impl Found {
         serde_json::from_str(text).map_err(|error| Error::History(error.to_string()))
     }
 
-    pub(crate) fn tables(self, dialect: Dialect) -> Result<Tables, Error> {
-        if dialect == Dialect::Postgres && self.schema.is_none() {
+    /// Those of `schema`, or of the SQLite file.
+    pub(crate) fn tables(&self, schema: Option<&str>) -> Result<Tables, Error> {
+        let dialect = if schema.is_some() { Dialect::Postgres } else { Dialect::Sqlite };
+        if schema.is_some_and(|schema| !self.schemas.iter().any(|one| one == schema)) {
             return Err(Error::NoSchema);
         }
-        let has = |table: &str| self.tables.iter().any(|name| name == table);
+        let has = |table: &str| {
+            self.tables.iter().any(|(place, name)| place.as_deref() == schema && name == table)
+        };
         let (diesel, own) = (has(DIESEL_TABLE), has(HISTORY_TABLE));
-        Ok(Tables { dialect, diesel, own, schema: self.schema })
+        let schema = schema.map(str::to_owned);
+        Ok(Tables { dialect, schema, diesel, own, elsewhere: Vec::new() })
     }
 }
 
 impl Tables {
-    /// Looks which tables there are; the first of the two reads of a run with nothing to do.
+    /// Looks which tables there are. From then on the connection runs our own statements.
     pub(crate) async fn find(conn: &mut Conn) -> Result<Self, Error> {
-        let query = Self::query(conn.dialect());
-        let mut found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
-        // Behind a pooler the path was whoever's was the last on the connection.
-        if conn.settle(found.backend).await.doing(LOOK)? {
-            found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
+        conn.own().await.doing(LOOK)?;
+        let path: Vec<_> = conn.path().iter().map(String::as_str).collect();
+        let query = Self::query(conn.dialect(), &path);
+        let schema = conn.schema().map(str::to_owned);
+        if conn.dialect() == Dialect::Postgres && schema.is_none() {
+            return Err(Error::NoSchema);
         }
-        found.tables(conn.dialect())
+        let others = conn.path().iter().filter(|one| Some(*one) != schema.as_ref()).cloned();
+        let others: Vec<_> = others.collect();
+        let found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
+        let mut tables = found.tables(schema.as_deref())?;
+        let others = others.iter().filter_map(|schema| found.tables(Some(schema)).ok());
+        tables.elsewhere = others.filter(|one| one.diesel || one.own).collect();
+        Ok(tables)
     }
 
-    /// The query that looks which tables there are, for [`Found::parse`].
-    pub(crate) fn query(dialect: Dialect) -> String {
+    /// The query that looks which tables there are, on PostgreSQL in `schemas`, for [`Found::parse`].
+    pub(crate) fn query(dialect: Dialect, schemas: &[&str]) -> String {
         match dialect {
             Dialect::Sqlite => format!(
-                "SELECT json_object('schema', NULL, 'tables', json((SELECT json_group_array(name) \
+                "SELECT json_object('tables', json((SELECT json_group_array(json_array(NULL, name)) \
                  FROM sqlite_schema WHERE type = 'table' AND name IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}'))))"
             ),
-            Dialect::Postgres => format!(
-                "SELECT json_build_object('schema', current_schema(), 'backend', pg_backend_pid(), 'tables', (SELECT \
-                 coalesce(json_agg(relname), '[]') FROM pg_catalog.pg_class WHERE relkind = 'r' AND \
-                 relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema()) \
-                 AND relname IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}')))"
-            ),
+            Dialect::Postgres => {
+                let names: Vec<_> = schemas.iter().map(|schema| literal(schema)).collect();
+                let schemas = format!(
+                    "(SELECT oid, nspname FROM pg_namespace WHERE nspname = ANY (ARRAY[{}]::name[])) AS n",
+                    names.join(", ")
+                );
+                format!(
+                    "SELECT json_build_object('schemas', (SELECT coalesce(json_agg(nspname), '[]') FROM \
+                     {schemas}), 'tables', (SELECT coalesce(json_agg(json_build_array(n.nspname, \
+                     c.relname)), '[]') FROM {schemas} JOIN pg_class AS c ON c.relnamespace = n.oid WHERE \
+                     c.relkind = 'r' AND c.relname = ANY ('{{{DIESEL_TABLE},{HISTORY_TABLE}}}'::name[])))"
+                )
+            }
         }
     }
 
     /// PostgreSQL: those of `schema`, of which the caller knows which there are.
     pub(crate) fn of_schema(schema: &str, diesel: bool, own: bool) -> Self {
-        Self { dialect: Dialect::Postgres, schema: Some(schema.to_owned()), diesel, own }
+        let schema = Some(schema.to_owned());
+        Self { dialect: Dialect::Postgres, schema, diesel, own, elsewhere: Vec::new() }
     }
 
     /// SQLite: both of a file, until reading them tells otherwise.
     pub(crate) fn of_file() -> Self {
-        Self { dialect: Dialect::Sqlite, schema: None, diesel: true, own: true }
+        let elsewhere = Vec::new();
+        Self { dialect: Dialect::Sqlite, schema: None, diesel: true, own: true, elsewhere }
     }
 
     /// The same place, where both tables are.
@@ -269,15 +312,40 @@ impl Tables {
         }
     }
 
-    /// Reads what is applied of `catalog`'s set; the second read.
+    /// Reads what is applied of `catalog`'s set; the second read. A history of the set that is in
+    /// another schema of the path is not passed over: the set would be built a second time.
     pub(crate) async fn read(&self, conn: &mut Conn, catalog: &Catalog) -> Result<History, Error> {
-        History::parse(self.read_lines(conn).await?, catalog)
+        let history = History::parse(self.read_lines(conn).await?, catalog)?;
+        self.refuse_elsewhere(conn, catalog, &history).await?;
+        Ok(history)
+    }
+
+    /// Refuses when `history`, which was read here, has nothing of the set and another schema has.
+    pub(crate) async fn refuse_elsewhere(
+        &self,
+        conn: &mut Conn,
+        catalog: &Catalog,
+        history: &History,
+    ) -> Result<(), Error> {
+        if history.has_some() {
+            return Ok(());
+        }
+        for other in &self.elsewhere {
+            if History::parse(other.read_lines(conn).await?, catalog)?.has_some() {
+                return Err(Error::Elsewhere {
+                    set: catalog.set().to_owned(),
+                    schema: self.schema.clone().unwrap_or_default(),
+                    other: other.schema.clone().unwrap_or_default(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The rows of both tables, for [`History::parse`].
     pub(crate) async fn read_lines(&self, conn: &mut Conn) -> Result<Vec<String>, Error> {
         match self.lines() {
-            Some(query) => conn.texts(&query).await.doing("read the history"),
+            Some(query) => conn.texts(&query).await.map_err(unreadable),
             None => Ok(Vec::new()),
         }
     }

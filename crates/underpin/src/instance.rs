@@ -32,12 +32,8 @@ impl Instance {
         if conn.dialect() == Dialect::Sqlite {
             return Err(Error::NoSchema);
         }
-        let mut answers = ask(conn).await?;
-        let backend = answers.one(BACKEND).and_then(|pid| pid.parse().ok()).unwrap_or_default();
-        if conn.settle(backend).await.doing(DOING)? {
-            // Behind a pooler the schema was somebody else's.
-            answers = ask(conn).await?;
-        }
+        conn.own().await.doing(DOING)?;
+        let answers = ask(conn).await?;
         let mut system = None;
         if answers.one(MAY) == Some("t") {
             let query = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
@@ -47,18 +43,16 @@ impl Instance {
         Ok(Self {
             system,
             database: answers.one(DATABASE).unwrap_or_default().to_owned(),
-            current_schema: answers.one(CURRENT).map(str::to_owned),
+            current_schema: conn.schema().map(str::to_owned),
             schemas: schemas.map(|(oid, name)| (name.to_owned(), oid.to_owned())).collect(),
         })
     }
 }
 
 /// The statements of the first message, by their place in it.
-const BACKEND: usize = 0;
-const MAY: usize = 1;
-const DATABASE: usize = 2;
-const CURRENT: usize = 3;
-const SCHEMAS: usize = 4;
+const MAY: usize = 0;
+const DATABASE: usize = 1;
+const SCHEMAS: usize = 2;
 
 struct Answers(Vec<(usize, Option<String>)>);
 
@@ -74,12 +68,10 @@ impl Answers {
 }
 
 async fn ask(conn: &mut Conn) -> Result<Answers, Error> {
-    let query = "SELECT pg_catalog.pg_backend_pid();\n\
-                 SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE');\n\
+    let query = "SELECT pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE');\n\
                  SELECT oid FROM pg_catalog.pg_database \
                  WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database();\n\
-                 SELECT pg_catalog.current_schema();\n\
                  SELECT pg_catalog.concat(oid, ' ', nspname) FROM pg_catalog.pg_namespace";
-    let wanted = [BACKEND, MAY, DATABASE, CURRENT, SCHEMAS];
+    let wanted = [MAY, DATABASE, SCHEMAS];
     Ok(Answers(conn.answers(query, &wanted).await.doing(DOING)?))
 }

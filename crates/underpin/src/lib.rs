@@ -11,6 +11,7 @@ mod diesel;
 mod engine;
 mod error;
 pub mod exit;
+mod frame;
 mod history;
 mod identity;
 mod instance;

@@ -17,18 +17,15 @@ use std::{
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl};
 
 use crate::{
-    Error, Options, Step, StepCause, StepReport,
-    error::Doing,
-    history::Tables,
-    session::{Frame, Session},
-    sql::literal,
-    transaction::{self, Failure},
+    Error, Options, error::Doing, frame::Frame, history::Tables, session::Session, sql::literal,
 };
 
+mod advisory;
 mod database;
 mod file;
 pub(crate) mod lease;
 
+pub(crate) use advisory::PostgresLock;
 pub use database::DatabaseLock;
 use file::LockFile;
 pub use file::RunLock;
@@ -41,16 +38,6 @@ pub(crate) enum Lock {
     Sqlite(LockFile),
     Postgres(Box<PostgresLock>),
     Lease(Lease),
-}
-
-/// An advisory lock and the connection that holds it.
-pub(crate) struct PostgresLock {
-    conn: Conn,
-    schema: String,
-    /// SQL that gives the lock's key.
-    key: String,
-    /// The server process of the connection that works, once it is known.
-    worker: Option<String>,
 }
 
 /// The first and the longest pause between two tries.
@@ -80,12 +67,8 @@ impl Lock {
                     let (url, lasts) = (url.clone(), options.lease);
                     Candidate::Lease(Applicant { conn, url, options: connect, schema, lasts })
                 } else {
-                    let mut conn = url.connect(&connect).await?;
-                    // It idles for as long as a migration takes.
-                    let idle = setting("idle_session_timeout", "0", false);
-                    conn.text(&idle).await.doing(DOING)?;
-                    let key = key(&schema);
-                    Candidate::Postgres(PostgresLock { conn, schema, key, worker: None })
+                    let conn = self::connect(url, &connect).await?;
+                    Candidate::Postgres(PostgresLock::new(conn, schema))
                 }
             }
         };
@@ -121,11 +104,23 @@ impl Lock {
         }
     }
 
+    /// Lets `session` run statements outside a transaction: the next runner waits until the server has
+    /// ended the last of them, also when we are killed. Whether it may.
+    pub(crate) async fn covers(&mut self, session: &mut Session<'_>) -> Result<bool, Error> {
+        if let Self::Postgres(lock) = self
+            && !lock.covers(&mut session.conn).await?
+        {
+            return Ok(false);
+        }
+        self.is_held().await
+    }
+
     /// What stands around each transaction that this lock allows, on the connection `conn`.
     pub(crate) fn frame(&self, conn: &Conn) -> Frame {
         match self {
             Self::Lease(lease) => Frame::pooled(conn, lease),
-            _ => Frame::default(),
+            Self::Postgres(lock) => Frame::direct(conn, lock.fence()),
+            Self::Memory | Self::Sqlite(_) => Frame::default(),
         }
     }
 
@@ -178,102 +173,18 @@ impl Candidate<'_> {
             Self::Sqlite(database, _) => {
                 file::holder(database).unwrap_or_else(|| UNKNOWN.to_owned())
             }
-            Self::Postgres(lock) => holder(&mut lock.conn, &lock.schema).await,
+            Self::Postgres(lock) => lock.holder().await,
             Self::Lease(applicant) => holder(&mut applicant.conn, &applicant.schema).await,
         }
     }
 }
 
-impl PostgresLock {
-    /// Takes the lock if it is free, and nobody behind a pooler has the lease that stands for it.
-    async fn attempt(&mut self) -> Result<bool, Error> {
-        let query = format!(
-            "SELECT pg_try_advisory_lock({})::text; SELECT to_regclass({})::text",
-            self.key,
-            literal(&lease::table(&self.schema))
-        );
-        let answers = self.conn.answers(&query, &[0, 1]).await.doing(DOING)?;
-        let [(_, held), (_, leases)] = answers.as_slice() else { return Ok(false) };
-        if held.as_deref() != Some("true") {
-            return Ok(false);
-        }
-        if leases.is_some() && lease::held_by_other(&mut self.conn, &self.schema).await?.is_some() {
-            self.unlock().await;
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    async fn unlock(&mut self) {
-        let unlock = format!("SELECT pg_advisory_unlock({})::text", self.key);
-        if let Err(error) = self.conn.text(&unlock).await {
-            tracing::debug!(%error, "the lock's connection is gone already");
-        }
-    }
-
-    async fn is_held(&mut self) -> Result<bool, Error> {
-        let query = format!(
-            "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
-             pid = pg_backend_pid() AND (classid::bigint << 32 | objid::bigint) = {}",
-            self.key
-        );
-        let count = self.conn.text(&query).await.doing("look after the migration lock")?;
-        Ok(count.is_some_and(|count| count != "0"))
-    }
-
-    /// Runs one transaction of `session`, and looks meanwhile who keeps it waiting.
-    ///
-    /// The lock must still be held: without it, two runners would be at work.
-    pub(crate) async fn watch(
-        &mut self,
-        session: &mut Session<'_>,
-        steps: &[Step<'_>],
-        options: &Options,
-    ) -> (Result<Vec<StepReport>, Failure>, Option<String>) {
-        match self.is_held().await {
-            Ok(true) => {}
-            _ => return (Err(Failure::new(0, StepCause::LockLost)), None),
-        }
-        if self.worker.is_none() {
-            self.worker = session.conn.text("SELECT pg_backend_pid()::text").await.ok().flatten();
-        }
-        let worker = self.worker.clone().unwrap_or_else(|| "0".to_owned());
-        let mut blockers = None;
-        let pause = (options.lock_timeout * 3 / 4).max(PAUSE);
-        let look = async {
-            loop {
-                tokio::time::sleep(pause).await;
-                if let Some(found) = self.blockers(&worker).await {
-                    blockers = Some(found);
-                }
-            }
-        };
-        let result = tokio::select! {
-            result = transaction::run(session, steps) => result,
-            never = look => never,
-        };
-        (result, blockers)
-    }
-
-    /// Who keeps the server process `pid` waiting, for people.
-    async fn blockers(&mut self, pid: &str) -> Option<String> {
-        let query = format!(
-            "SELECT string_agg('process ' || pid || ' (' || application_name || ', ' || coalesce(state, '?') || \
-             ')', ', ') FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids({pid}))"
-        );
-        self.conn.text(&query).await.ok().flatten()
-    }
-}
-
 const DOING: &str = "take the migration lock";
 
-/// PostgreSQL: a connection that is known to be direct or pooled. Behind a pooler it minds its own
-/// settings, whatever others left there.
+/// PostgreSQL: a connection that runs our own statements.
 async fn connect(url: &DatabaseUrl, options: &ConnectOptions) -> Result<Conn, Error> {
     let mut conn = url.connect(options).await?;
-    let backend = conn.text("SELECT pg_backend_pid()::text").await.doing(DOING)?;
-    let backend = backend.and_then(|backend| backend.parse().ok()).unwrap_or_default();
-    conn.settle(backend).await.doing(DOING)?;
+    conn.own().await.doing(DOING)?;
     Ok(conn)
 }
 
@@ -283,8 +194,29 @@ pub(crate) fn key(schema: &str) -> String {
     key_of(&format!("underpin:{schema}"))
 }
 
+/// PostgreSQL: SQL that gives the key of the lock that a runner's work itself holds in `schema`. The
+/// lock of [`key`] goes with its connection, and what was sent on another one goes on for a while.
+pub(crate) fn work_key(schema: &str) -> String {
+    key_of(&format!("underpin work:{schema}"))
+}
+
+/// PostgreSQL: SQL that takes both locks of `schema` for the transaction, if they are free, and says
+/// whether.
+pub(crate) fn try_both(schema: &str) -> String {
+    format!(
+        "CASE WHEN pg_try_advisory_xact_lock({}) THEN pg_try_advisory_xact_lock({}) ELSE false END",
+        key(schema),
+        work_key(schema)
+    )
+}
+
+/// It is asked for beside scripts, too, so it names the schema of all that it uses.
 fn key_of(name: &str) -> String {
-    format!("hashtextextended(current_database() || {}, 0)", literal(name))
+    format!(
+        "pg_catalog.hashtextextended(pg_catalog.concat(pg_catalog.current_database(), {}), \
+         0::pg_catalog.int8)",
+        literal(name)
+    )
 }
 
 /// Who is at work on a database now, as far as that can be told without taking the lock.
@@ -296,7 +228,10 @@ pub(crate) async fn at_work(url: &DatabaseUrl, conn: &mut Conn, tables: &Tables)
         }
         (None, Some(schema)) => match holder_of(conn, &key(schema)).await {
             Some(holder) => Some(holder),
-            None => lease::at_work(conn, schema).await,
+            None => match holder_of(conn, &work_key(schema)).await {
+                Some(worker) => Some(worker),
+                None => lease::at_work(conn, schema).await,
+            },
         },
         (None, None) => None,
     }
@@ -304,10 +239,13 @@ pub(crate) async fn at_work(url: &DatabaseUrl, conn: &mut Conn, tables: &Tables)
 
 /// PostgreSQL: who has the lock of `schema`, for people.
 pub(crate) async fn holder(conn: &mut Conn, schema: &str) -> String {
-    match holder_of(conn, &key(schema)).await {
-        Some(holder) => holder,
-        None => lease::named(conn, schema).await,
+    if let Some(holder) = holder_of(conn, &key(schema)).await {
+        return holder;
     }
+    if let Some(worker) = holder_of(conn, &work_key(schema)).await {
+        return format!("{worker}, whose runner is gone: the server ends it");
+    }
+    lease::named(conn, schema).await
 }
 
 /// Who has the advisory lock with the key that the SQL `key` gives, for people.
@@ -323,14 +261,6 @@ async fn holder_of(conn: &mut Conn, key: &str) -> Option<String> {
 }
 
 const UNKNOWN: &str = "an unknown process";
-
-/// A statement that sets `name`, where the server's version knows it: for the session, or for a
-/// transaction alone.
-pub(crate) fn setting(name: &str, value: &str, local: bool) -> String {
-    format!(
-        "SELECT set_config('{name}', '{value}', {local}) WHERE current_setting('{name}', true) IS NOT NULL"
-    )
-}
 
 /// Between half of `pause` and one and a half of it, so that runners do not march in step.
 pub(crate) fn jittered(pause: Duration) -> Duration {

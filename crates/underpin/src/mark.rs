@@ -121,7 +121,7 @@ impl Session<'_> {
         if self.conn.dialect() == Dialect::Sqlite {
             self.mark(history).await?;
         }
-        let end = self.frame.end.join(";\n");
+        let end = self.frame.end().collect::<Vec<_>>().join(";\n");
         self.conn.batch(&end).await
     }
 

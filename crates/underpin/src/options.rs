@@ -9,7 +9,7 @@ use crate::{Grouping, Policy};
 pub struct Options {
     /// What may be run although it is unusual.
     pub policy: Policy,
-    /// How the steps share transactions. A target with nothing in it is always built in one.
+    /// How the steps share transactions.
     pub grouping: Grouping,
     /// How long to wait for another runner to finish. Default: 60 s.
     pub lock_wait: Duration,
@@ -31,7 +31,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             policy: Policy::default(),
-            grouping: Grouping::PerMigration,
+            grouping: Grouping::Automatic,
             lock_wait: Duration::from_mins(1),
             lease: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(5),

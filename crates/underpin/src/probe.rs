@@ -9,7 +9,7 @@ use underpin_db::{Conn, DbError};
 use crate::{
     Error, History, Standing,
     error::Doing,
-    history::{DIESEL_TABLE, HISTORY_TABLE, Tables},
+    history::{DIESEL_TABLE, HISTORY_TABLE, Tables, unreadable},
     lock::lease::LEASE_TABLE,
     sql::literal,
 };
@@ -37,6 +37,7 @@ pub async fn probe_schemas(
     schemas: &[&str],
 ) -> Result<Vec<Result<Standing, Error>>, Error> {
     check_schemas(catalog.dialect(), conn.dialect())?;
+    conn.own().await.doing(DOING)?;
     let found = find(conn, schemas).await?;
     let standing = |schema: &&str| match found.get(*schema) {
         None => Err(Error::NoSchema),
@@ -67,7 +68,7 @@ pub async fn probe_schemas(
                 return Err(Error::Database { doing: DOING, source });
             }
             (Err(source), [one]) => {
-                standings[one.index] = Err(Error::Database { doing: DOING, source });
+                standings[one.index] = Err(unreadable(source));
             }
             // One of them is at fault.
             (Err(_), _) => {
@@ -96,6 +97,7 @@ pub(crate) fn check_schemas(catalog: Dialect, url: Dialect) -> Result<(), Error>
 ///
 /// When the database cannot be asked.
 pub async fn schemas_like(conn: &mut Conn, pattern: &str) -> Result<Vec<String>, Error> {
+    conn.own().await.doing("list the schemas")?;
     let pattern = pattern.replace('\\', "\\\\").replace('_', "\\_");
     let query = format!(
         "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE {} AND nspname NOT LIKE 'pg\\_%' \

@@ -87,7 +87,8 @@ impl Session<'_> {
         let counts = self.counts_rows()
             // Nobody knows what code changes.
             && steps.iter().all(|step| step.code.is_none());
-        let mut rows = if counts { rows(&mut self.conn).await? } else { BTreeMap::new() };
+        let schema = self.tables.schema();
+        let mut rows = if counts { rows(&mut self.conn, schema).await? } else { BTreeMap::new() };
         let scripts: Vec<_> = steps.iter().map(|step| step.script.to_lowercase()).collect();
         rows.retain(|table, _| !scripts.iter().any(|script| names(script, table)));
         Ok(Before { rows })
@@ -102,16 +103,11 @@ impl Session<'_> {
         before: &Before,
     ) -> Result<(), StepCause> {
         let Some(Proving { proof, .. }) = self.proving else { return Ok(()) };
-        if let (Dialect::Postgres, Some(schema)) = (self.conn.dialect(), self.tables.schema()) {
-            // The script may have set another path, and definitions show what is not in it.
-            let path = adopt::scratch_path(schema);
-            self.conn.batch(&path).await?;
-        }
         self.prove_schema(proof, steps, history).await?;
         if before.rows.is_empty() {
             return Ok(());
         }
-        let now = rows(&mut self.conn).await?;
+        let now = rows(&mut self.conn, self.tables.schema()).await?;
         for (table, before) in &before.rows {
             let after = now.get(table).copied().unwrap_or(0);
             if after != *before {
@@ -158,7 +154,7 @@ impl Session<'_> {
             None => Some(&nothing),
         };
         let Some(expected) = expected else { return Ok(()) };
-        let live = Schema::inspect(&mut self.conn).await?;
+        let live = self.inspect().await?;
         let differences = expected.differences(&live);
         if !differences.is_empty() {
             return Err(StepCause::Unfit(adopt::list(&differences)));

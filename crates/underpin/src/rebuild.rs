@@ -27,7 +27,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) async fn before(conn: &mut Conn) -> Result<Self, StepCause> {
-        Ok(Self { rows: rows(conn).await?, orphans: orphans(conn).await? })
+        Ok(Self { rows: rows(conn, None).await?, orphans: orphans(conn).await? })
     }
 
     /// Of the references alone, where a script may leave it to the end of its transaction that they lead
@@ -46,7 +46,7 @@ impl Guard {
     /// Every table that still exists has as many rows as before, or more, and no more rows than
     /// before point to nothing.
     pub(crate) async fn after(self, conn: &mut Conn) -> Result<(), StepCause> {
-        let rows = rows(conn).await?;
+        let rows = rows(conn, None).await?;
         for (table, before) in self.rows {
             if let Some(&after) = rows.get(&table).filter(|after| **after < before) {
                 return Err(StepCause::RowsLost { table, before, after });
@@ -129,25 +129,31 @@ async fn count(conn: &mut Conn, table: &str, column: &str) -> Result<u64, DbErro
     Ok(conn.text(&query).await?.and_then(|count| count.parse().ok()).unwrap_or(0))
 }
 
-/// The rows of each table, on PostgreSQL of those in the current schema.
-pub(crate) async fn rows(conn: &mut Conn) -> Result<BTreeMap<String, u64>, DbError> {
+/// The rows of each table, on PostgreSQL of those in `schema`.
+pub(crate) async fn rows(
+    conn: &mut Conn,
+    schema: Option<&str>,
+) -> Result<BTreeMap<String, u64>, DbError> {
     let names = match conn.dialect() {
         Dialect::Sqlite => {
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
              AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                .to_owned()
         }
-        Dialect::Postgres => {
+        Dialect::Postgres => format!(
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = \
-             (SELECT oid FROM pg_namespace WHERE nspname = current_schema())"
-        }
+             (SELECT oid FROM pg_namespace WHERE nspname = {})",
+            literal(schema.unwrap_or_default())
+        ),
     };
-    let mut names = conn.texts(names).await?;
+    let mut names = conn.texts(&names).await?;
     // The engine itself takes a row out of Diesel's table when it goes down, and adds to its own.
     names.retain(|name| name != DIESEL_TABLE && name != HISTORY_TABLE);
+    let place = schema.map(|schema| format!("{}.", identifier(schema))).unwrap_or_default();
     let mut rows = BTreeMap::new();
     for some in names.chunks(AT_ONCE) {
         let count = |(index, name): (usize, &String)| {
-            format!("SELECT '{index} ' || CAST(count(*) AS TEXT) FROM {}", identifier(name))
+            format!("SELECT '{index} ' || CAST(count(*) AS TEXT) FROM {place}{}", identifier(name))
         };
         let query = some.iter().enumerate().map(count).collect::<Vec<_>>().join(" UNION ALL ");
         for text in conn.texts(&query).await? {

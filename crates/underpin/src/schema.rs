@@ -77,8 +77,9 @@ impl fmt::Display for Column {
 }
 
 impl Schema {
-    /// Reads the schema of the database, on PostgreSQL of the current schema.
-    pub(crate) async fn inspect(conn: &mut Conn) -> Result<Self, Error> {
+    /// Reads the schema of the database, on PostgreSQL that of `schema`, for which the connection runs
+    /// our own statements.
+    pub(crate) async fn inspect(conn: &mut Conn, schema: Option<&str>) -> Result<Self, Error> {
         const DOING: &str = "read the schema";
         match conn.dialect() {
             // The query takes longer to compile than most schemas to read.
@@ -92,7 +93,13 @@ impl Schema {
                 Ok(Self::default())
             }
             Dialect::Sqlite => Ok(sqlite::interpret(json(conn, DOING, sqlite::QUERY).await?)),
-            Dialect::Postgres => json(conn, DOING, postgres::QUERY).await,
+            Dialect::Postgres => {
+                let query = postgres::query(schema.unwrap_or_default());
+                let answers = conn.answers(&query, &[0]).await.doing(DOING)?;
+                let text = answers.into_iter().next().and_then(|(_, text)| text);
+                serde_json::from_str(&text.unwrap_or_else(|| "null".to_owned()))
+                    .map_err(|error| Error::History(error.to_string()))
+            }
         }
     }
 

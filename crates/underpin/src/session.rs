@@ -7,15 +7,14 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
+use underpin_catalog::{Catalog, CatalogError, Checksum, Migration};
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
-    Direction, Error, History, Step,
-    error::Doing,
+    Direction, Error, History, Schema, Step,
+    frame::Frame,
     history::{Former, Note, Tables},
     identity::Identity,
-    lock::{lease::Lease, setting},
     proof::Proving,
     sql::literal,
 };
@@ -62,51 +61,6 @@ impl DerefMut for Held<'_> {
             Self::Own(conn) => conn,
             Self::Lent(conn) => conn,
         }
-    }
-}
-
-/// What stands around the scripts of a transaction; SQLite begins its own way.
-pub(crate) struct Frame {
-    /// `None` when the transaction is open already.
-    pub(crate) begin: Option<&'static str>,
-    /// What comes first in it.
-    pub(crate) first: Vec<String>,
-    /// Comes after each script, which may have set another path for the rest of the session.
-    pub(crate) path: String,
-    pub(crate) end: Vec<String>,
-}
-
-impl Default for Frame {
-    fn default() -> Self {
-        Self {
-            begin: Some("BEGIN"),
-            first: Vec::new(),
-            path: "RESET search_path".to_owned(),
-            end: vec!["COMMIT".to_owned()],
-        }
-    }
-}
-
-impl Frame {
-    /// The statements that begin a transaction.
-    pub(crate) fn start(&self) -> impl Iterator<Item = &str> {
-        self.begin.into_iter().chain(self.first.iter().map(String::as_str))
-    }
-
-    /// Behind a pooler the next transaction may be on another connection of its, and the next one
-    /// there may be somebody else's.
-    pub(crate) fn pooled(conn: &Conn, lease: &Lease) -> Self {
-        Self {
-            begin: Some("BEGIN"),
-            first: vec![end_with_client(true), lease.check()],
-            path: conn.settings_again().unwrap_or_default(),
-            end: vec!["RESET search_path".to_owned(), "COMMIT".to_owned()],
-        }
-    }
-
-    /// What others write meanwhile is not seen.
-    pub(crate) fn in_snapshot(&mut self) {
-        self.begin = self.begin.map(|_| "BEGIN ISOLATION LEVEL REPEATABLE READ");
     }
 }
 
@@ -172,6 +126,7 @@ impl<'a> Session<'a> {
         let lines = self.tables.read_lines(&mut self.conn).await?;
         let rows = lines.len();
         let history = History::parse(lines, self.catalog)?;
+        self.tables.refuse_elsewhere(&mut self.conn, self.catalog, &history).await?;
         self.former = Former::new(&history, rows);
         Ok(history)
     }
@@ -199,12 +154,22 @@ impl<'a> Session<'a> {
         self.history().await
     }
 
-    /// PostgreSQL: see [`end_with_client`]. Behind a pooler each transaction says it.
-    pub(crate) async fn end_with_client(&mut self) -> Result<(), Error> {
-        if self.conn.dialect() == Dialect::Postgres && !self.conn.is_pooled() {
-            self.conn.text(&end_with_client(false)).await.doing("prepare the connection")?;
-        }
-        Ok(())
+    /// The schema as it is now, in the transaction that is open.
+    pub(crate) async fn inspect(&mut self) -> Result<Schema, Error> {
+        Schema::inspect(&mut self.conn, self.tables.schema()).await
+    }
+
+    /// PostgreSQL: gives the session to what the user wrote, with the user's settings. The session is
+    /// as new already.
+    pub(crate) async fn as_user(&mut self) -> Result<(), DbError> {
+        let statements = self.frame.script.join(";\n");
+        if statements.is_empty() { Ok(()) } else { self.conn.batch(&statements).await }
+    }
+
+    /// PostgreSQL: makes the session as new and fit for our own statements, after what the user wrote.
+    pub(crate) async fn as_ours(&mut self) -> Result<(), DbError> {
+        let statements = self.frame.renew.join(";\n");
+        if statements.is_empty() { Ok(()) } else { self.conn.batch(&statements).await }
     }
 
     /// PostgreSQL: statements that make one transaction of their own.
@@ -212,8 +177,7 @@ impl<'a> Session<'a> {
         &'s self,
         statements: impl IntoIterator<Item = &'s str>,
     ) -> Vec<&'s str> {
-        let end = self.frame.end.iter().map(String::as_str);
-        self.frame.start().chain(statements).chain(end).collect()
+        self.frame.start().chain(statements).chain(self.frame.end()).collect()
     }
 
     /// The statements that come before a script in its transaction.
@@ -265,12 +229,6 @@ impl<'a> Session<'a> {
             ("reason", reason.map_or_else(|| "NULL".to_owned(), literal)),
         ])
     }
-}
-
-/// PostgreSQL: the server looks every second whether we are still there, and ends what it does for
-/// us when we are not. Otherwise it would go on after we were killed, and commit.
-pub(crate) fn end_with_client(local: bool) -> String {
-    setting("client_connection_check_interval", "1000", local)
 }
 
 impl Direction {

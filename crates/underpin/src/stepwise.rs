@@ -43,9 +43,6 @@ pub(crate) async fn run(
         Err((place, cause)) => {
             // A transaction that the script opened itself takes the records in it along.
             session.roll_back().await;
-            if let Err(error) = own_role(session).await {
-                tracing::debug!(%error, "the role stays");
-            }
             // Where the history cannot be read, nobody knows how far the script came.
             let left = match session.recorded(step).await {
                 Some(done) => Left::Statements(done),
@@ -84,6 +81,11 @@ async fn script(
         None => begin(session, step).await.map_err(wrong)?,
     };
     let done = step.resumed.unwrap_or(0);
+    // Behind a pooler no session is one's own, and scripts that need one are refused.
+    let alone = !session.conn.is_pooled();
+    if alone {
+        session.as_user().await.map_err(database)?;
+    }
     for number in &step.again {
         let failed = |error: DbError| (Some(place(*number, &statements[*number])), error.into());
         session.conn.batch(statements[*number].text).await.map_err(failed)?;
@@ -91,18 +93,23 @@ async fn script(
     let mut checksum = StatementsChecksum::of(statements.iter().take(done).map(|one| one.text));
     for (number, statement) in statements.iter().enumerate().skip(done) {
         let failed = |cause| (Some(place(number, statement)), cause);
-        still_held(lock).await.map_err(failed)?;
+        still_held(lock, session).await.map_err(failed)?;
         one(session, step, number, statement, &mut note).await.map_err(failed)?;
         checksum.push(statement.text);
         note = Note { done: checksum.checksum().to_string(), begun: None, ..note };
         record(session, step, number + 1, &note).await.map_err(database)?;
     }
-    still_held(lock).await.map_err(wrong)?;
+    still_held(lock, session).await.map_err(wrong)?;
     leaves_none(session, &note).await.map_err(wrong)?;
     // They are the script's own query, and may ask what it left in the session.
-    let notes = session.notes(step).await.map_err(database)?;
-    own_role(session).await.map_err(database)?;
+    let notes = match step.notes_query() {
+        Some(query) => session.conn.texts(query).await.map_err(database)?,
+        None => Vec::new(),
+    };
     session.as_new().await.map_err(database)?;
+    if alone {
+        session.as_ours().await.map_err(database)?;
+    }
     let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
     proven.map_err(wrong)?;
@@ -112,8 +119,8 @@ async fn script(
 }
 
 /// Nothing undoes what two runners do at once.
-async fn still_held(lock: &mut Lock) -> Result<(), StepCause> {
-    match lock.is_held().await {
+async fn still_held(lock: &mut Lock, session: &mut Session<'_>) -> Result<(), StepCause> {
+    match lock.covers(session).await {
         Ok(true) => Ok(()),
         _ => Err(StepCause::LockLost),
     }
@@ -136,29 +143,6 @@ async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<Note, StepC
     Ok(note)
 }
 
-/// PostgreSQL: the role that the script has taken, kept for the rest of the message and its transaction.
-const KEEP_ROLE: &str = "SELECT \
-     pg_catalog.set_config('underpin.user', pg_catalog.current_setting('session_authorization'), true), \
-     pg_catalog.set_config('underpin.role', pg_catalog.current_setting('role'), true)";
-
-/// The history is for the role that the connection was opened with.
-const OWN_ROLE: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT;\nSET LOCAL ROLE NONE";
-
-/// Gives the role back to the script.
-const ROLE_AGAIN: &str = "SELECT \
-     pg_catalog.set_config('session_authorization', pg_catalog.current_setting('underpin.user'), true), \
-     pg_catalog.set_config('role', pg_catalog.current_setting('underpin.role'), true)";
-
-/// PostgreSQL: after the script, whatever role it has taken.
-async fn own_role(session: &mut Session<'_>) -> Result<(), DbError> {
-    match session.conn.dialect() {
-        Dialect::Sqlite => Ok(()),
-        Dialect::Postgres => {
-            session.conn.batch("SET SESSION AUTHORIZATION DEFAULT;\nRESET ROLE").await
-        }
-    }
-}
-
 /// Records how far the script came. It may have begun a transaction of its own, which this must not end.
 async fn record(
     session: &mut Session<'_>,
@@ -167,12 +151,10 @@ async fn record(
     note: &Note,
 ) -> Result<(), DbError> {
     let progress = session.progress(step, done, note);
-    let own = match step.dialect {
+    let record = match step.dialect {
         Dialect::Sqlite => progress,
-        Dialect::Postgres => [KEEP_ROLE, OWN_ROLE, &progress, ROLE_AGAIN].join(";\n"),
+        Dialect::Postgres => session.frame.between(&progress),
     };
-    let first = session.frame.first.iter().map(String::as_str);
-    let record = first.chain([own.as_str()]).collect::<Vec<_>>().join(";\n");
     session.conn.batch(&record).await?;
     checkpoint();
     Ok(())
@@ -185,9 +167,9 @@ async fn finish(
 ) -> Result<(), DbError> {
     let message = [session.before(step), session.after(step, elapsed_ms.to_string())];
     session.whole(&message).await?;
-    if step.dialect == Dialect::Postgres {
-        // The script may have set another path for the rest of the session.
-        session.conn.batch("RESET search_path").await?;
+    if !session.conn.is_pooled() {
+        // It lets go of the lock that covered the script.
+        session.as_ours().await?;
     }
     checkpoint();
     Ok(())

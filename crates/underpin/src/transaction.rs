@@ -10,6 +10,10 @@ use underpin_db::DbError;
 
 use crate::{Left, Place, Step, StepCause, StepError, StepReport, session::Session};
 
+/// PostgreSQL's code, of our own making, for a script that leaves something to be done at the end of a
+/// transaction that goes on.
+const PENDING: &str = "UL002";
+
 /// A step that failed, before it is known what of the run stays.
 pub(crate) struct Failure {
     index: usize,
@@ -38,26 +42,59 @@ impl Failure {
         self.cause.database().is_some_and(|error| error.sqlstate.as_deref() == Some("55P03"))
     }
 
+    /// PostgreSQL: another runner recorded a step after the snapshot of this transaction was taken, which
+    /// its lock then let begin.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        let state = self.cause.database().and_then(|error| error.sqlstate.as_deref());
+        self.place.is_none() && matches!(state, Some("40001" | "23505" | "42P07"))
+    }
+
+    /// PostgreSQL: notes why the steps cannot share a transaction although each may run in one of its
+    /// own, where what the server said tells.
+    fn parted(self) -> Self {
+        let state = self.cause.database().and_then(|error| error.sqlstate.as_deref());
+        let reason = match state {
+            Some(PENDING) => "deferred constraints or triggers are due when one of them ends",
+            Some("55006") => "changes of a table are due when one of them ends",
+            Some("55P04") => "a label of an enum can be used when the one that adds it has ended",
+            Some("53200") => "the server has no room for the locks of all of them",
+            _ => return self,
+        };
+        Self { apart: Some(reason.to_owned()), ..self }
+    }
+
+    /// The same, where `steps` were to share one transaction in any case.
+    fn told_apart(self, steps: &[Step<'_>]) -> Self {
+        match (self.apart.clone(), self.cause) {
+            (Some(reason), StepCause::Database(source)) if steps.len() > 1 => {
+                let cause = StepCause::Stays(format!("{source}: {reason}"));
+                Self { cause, ..self }
+            }
+            (_, cause) => Self { cause, ..self },
+        }
+    }
+
     /// The error for people, when the transaction of `steps` has been rolled back.
     pub(crate) fn rolled_back(self, steps: &[Step<'_>], blockers: Option<String>) -> StepError {
         let blockers = blockers.filter(|_| self.is_lock_timeout());
-        let migration = steps[self.index].migration;
-        let left = match self.cause {
-            _ if self.lost => Left::Unknown,
+        let this = self.told_apart(steps);
+        let migration = steps[this.index].migration;
+        let left = match this.cause {
+            _ if this.lost => Left::Unknown,
             StepCause::TransactionEnded => Left::Committed,
             _ => Left::Nothing,
         };
-        let undone = if left == Left::Nothing { &steps[..self.index] } else { &[] };
+        let undone = if left == Left::Nothing { &steps[..this.index] } else { &[] };
         StepError {
             version: migration.version.clone(),
             name: migration.name.clone().into_owned(),
-            direction: steps[self.index].direction,
-            place: self.place,
+            direction: steps[this.index].direction,
+            place: this.place,
             left,
             undone: undone.iter().map(|one| one.migration.version.clone()).collect(),
             kept: Vec::new(),
             blockers,
-            cause: self.cause,
+            cause: this.cause,
         }
     }
 }
@@ -113,8 +150,10 @@ pub(crate) fn millis(start: Instant) -> u64 {
 impl Session<'_> {
     /// Ends whatever transaction is open. That there may be none, or no connection any more, is
     /// the very case this is called for.
+    ///
+    /// On PostgreSQL the session is as new then, and fit for our own statements.
     pub(crate) async fn roll_back(&mut self) {
-        if let Err(error) = self.conn.batch("ROLLBACK").await {
+        if let Err(error) = self.conn.start_over().await {
             tracing::debug!(%error, "nothing to roll back");
         }
     }
@@ -127,8 +166,16 @@ impl Session<'_> {
     /// What the step's own query says that people must know.
     pub(crate) async fn notes(&mut self, step: &Step<'_>) -> Result<Vec<String>, DbError> {
         match step.notes_query() {
-            Some(query) => self.conn.texts(query).await,
+            Some(query) => self.people_query(query).await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The answers to a query that people wrote, with their settings.
+    pub(crate) async fn people_query(&mut self, query: &str) -> Result<Vec<String>, DbError> {
+        self.as_user().await?;
+        let answers = self.conn.texts(query).await?;
+        self.as_ours().await?;
+        Ok(answers)
     }
 }

@@ -233,12 +233,12 @@ proptest! {
         let history = history(all.iter().copied().take(all.len() / 2));
         let plan = plan(&catalog, &[], &history, &goal, STRICT).unwrap();
 
-        for grouping in [Grouping::PerMigration, Grouping::Single] {
+        for grouping in [Grouping::PerMigration, Grouping::Together] {
             let groups = plan.transactions(grouping);
 
             prop_assert_eq!(groups.concat(), plan.steps.clone());
             prop_assert!(groups.iter().all(|group| !group.is_empty()));
-            let single = grouping == Grouping::Single && plan.fits_one_transaction();
+            let single = grouping == Grouping::Together && plan.fits_one_transaction();
             let most = if single { 1 } else { usize::MAX };
             prop_assert_eq!(groups.len(), plan.steps.len().min(most));
         }
@@ -408,7 +408,7 @@ fn a_new_value_of_an_enum_is_committed_before_the_next_step(
 
     let plan = plan(&catalog, &[], &History::default(), &Goal::Head, STRICT).unwrap();
 
-    assert_eq!(plan.transactions(Grouping::Single).len(), transactions);
+    assert_eq!(plan.transactions(Grouping::Together).len(), transactions);
 }
 
 #[test]

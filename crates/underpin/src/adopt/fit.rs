@@ -10,7 +10,7 @@ pub(crate) async fn check_fit(
     session: &mut Session<'_>,
     version: Option<&Version>,
 ) -> Result<(), Error> {
-    let live = Schema::inspect(&mut session.conn).await?;
+    let live = session.inspect().await?;
     let expected = match version {
         None => Schema::default(),
         Some(version) => Reference::build(session).await?.schema_of(version),
@@ -50,7 +50,7 @@ pub(crate) async fn check_edit(
     };
     let last = built.into_iter().take(history.applied.len()).next_back();
     let expected = last.map(|(_, schema)| schema).unwrap_or_default();
-    let mut differences = expected.differences(&Schema::inspect(&mut session.conn).await?);
+    let mut differences = expected.differences(&session.inspect().await?);
     if history.others {
         differences.retain(|one| one.kind != DifferenceKind::Unknown);
     }

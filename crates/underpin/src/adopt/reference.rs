@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use underpin_catalog::{Catalog, Dialect, Migration, Shape, Version, statement};
-use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl};
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use super::{AdoptRefused, Found, add_column, scratch_path, scratch_schema};
 use crate::{
     Error, Schema,
     error::Doing,
+    frame::renew,
     session::{
         Session,
         sqlite::{Began, can_change},
@@ -78,7 +79,7 @@ impl<'a> Reference<'a> {
                 (Some(script), Dialect::Sqlite) => {
                     let mut conn = memory().await?;
                     run(&mut conn, script).await?;
-                    Schema::inspect(&mut conn).await?
+                    Schema::inspect(&mut conn, None).await?
                 }
                 (Some(script), Dialect::Postgres) => {
                     let built = in_scratch(session, Some(script)).await?;
@@ -116,13 +117,12 @@ pub(crate) async fn versions<'a>(
     session: &mut Session<'a>,
 ) -> Result<Vec<(&'a Migration, Schema)>, Error> {
     match session.catalog.dialect() {
-        Dialect::Sqlite => in_memory(session.catalog, inspect).await,
+        Dialect::Sqlite => {
+            let inspect = async |conn: &mut Conn, _: &Migration| Schema::inspect(conn, None).await;
+            in_memory(session.catalog, inspect).await
+        }
         Dialect::Postgres => in_scratch(session, None).await,
     }
-}
-
-async fn inspect(conn: &mut Conn, _: &Migration) -> Result<Schema, Error> {
-    Schema::inspect(conn).await
 }
 
 /// SQLite: each migration, and what `look` sees after it.
@@ -130,28 +130,20 @@ pub(crate) async fn in_memory<'a, T>(
     catalog: &'a Catalog,
     look: impl AsyncFn(&mut Conn, &Migration) -> Result<T, Error>,
 ) -> Result<Vec<(&'a Migration, T)>, Error> {
-    built(&mut memory().await?, catalog, look).await
-}
-
-/// Each migration, and what `look` sees after it.
-async fn built<'a, T>(
-    conn: &mut Conn,
-    catalog: &'a Catalog,
-    look: impl AsyncFn(&mut Conn, &Migration) -> Result<T, Error>,
-) -> Result<Vec<(&'a Migration, T)>, Error> {
+    let mut conn = memory().await?;
     let mut versions = Vec::new();
     for migration in catalog.migrations() {
-        let began = match conn.dialect() {
-            Dialect::Sqlite if can_change(&migration.up) => {
-                Some(Began::of(conn).await.doing(DOING)?)
-            }
-            _ => None,
+        let began = if can_change(&migration.up) {
+            Some(Began::of(&mut conn).await.doing(DOING)?)
+        } else {
+            None
         };
-        run(conn, &migration.up).await.map_err(|error| unprovable(&migration.version, &error))?;
+        let done = run(&mut conn, &migration.up).await;
+        done.map_err(|error| unprovable(&migration.version, &error))?;
         if let Some(began) = began {
-            began.restore(conn).await.doing(DOING)?;
+            began.restore(&mut conn).await.doing(DOING)?;
         }
-        versions.push((migration, look(conn, migration).await?));
+        versions.push((migration, look(&mut conn, migration).await?));
     }
     Ok(versions)
 }
@@ -186,25 +178,61 @@ async fn in_scratch<'a>(
         check_names(session.catalog, live)?;
     }
     let schema = scratch_schema();
-    let begin = format!("BEGIN; CREATE SCHEMA {}; {}", identifier(&schema), scratch_path(&schema));
     let catalog = session.catalog;
     let built = async {
-        let first = catalog.migrations().first();
-        if let Err(error) = session.conn.batch(&begin).await {
-            let Some(first) = first else { return Ok(Vec::new()) };
+        let Some(first) = catalog.migrations().first() else { return Ok(Vec::new()) };
+        let scratch = Scratch::begin(&mut session.conn, &schema).await.map_err(|error| {
             let reason = format!("a schema to build it in cannot be created: {error}");
             let version = first.version.clone();
-            return Err(Error::Adopt(Box::new(AdoptRefused::Unprovable { version, reason })));
+            Error::Adopt(Box::new(AdoptRefused::Unprovable { version, reason }))
+        })?;
+        if let Some(script) = script {
+            return Ok(vec![(first, scratch.build(&mut session.conn, script).await?)]);
         }
-        if let (Some(script), Some(first)) = (script, first) {
-            run(&mut session.conn, script).await?;
-            return Ok(vec![(first, Schema::inspect(&mut session.conn).await?)]);
+        let mut versions = Vec::new();
+        for migration in catalog.migrations() {
+            let built = scratch.build(&mut session.conn, &migration.up).await;
+            let built = built.map_err(|error| unprovable(&migration.version, &error))?;
+            versions.push((migration, built));
         }
-        built(&mut session.conn, catalog, inspect).await
+        Ok(versions)
     };
     let built = built.await;
     session.roll_back().await;
     built
+}
+
+/// A schema of the transaction that is open, in which scripts are tried.
+struct Scratch<'s> {
+    schema: &'s str,
+    /// Statements that make the session one of the user's, where names are made in the schema.
+    before: String,
+    /// Statements that make it ours again.
+    after: String,
+}
+
+impl<'s> Scratch<'s> {
+    async fn begin(conn: &mut Conn, schema: &'s str) -> Result<Self, DbError> {
+        let local = conn.is_pooled();
+        let begin = format!(
+            "BEGIN;\nCREATE SCHEMA {};\nSELECT {}",
+            identifier(schema),
+            scratch_path(schema)
+        );
+        let answers = conn.answers(&begin, &[2]).await?;
+        let path = answers.into_iter().find_map(|(_, path)| path).unwrap_or_default();
+        let mut before = conn.as_new();
+        before.push(format!("SET LOCAL search_path TO {path}"));
+        Ok(Self { schema, before: before.join(";\n"), after: renew(conn, local).join(";\n") })
+    }
+
+    /// The schema when `script` has run as well.
+    async fn build(&self, conn: &mut Conn, script: &str) -> Result<Schema, Error> {
+        conn.batch(&self.before).await.doing(DOING)?;
+        run(conn, script).await?;
+        conn.batch(&self.after).await.doing(DOING)?;
+        Schema::inspect(conn, Some(self.schema)).await
+    }
 }
 
 /// Runs a script inside the transaction that is open. What cannot run there is either of no
@@ -261,6 +289,6 @@ pub(super) async fn definitions(
                  WHERE sql IS NOT NULL";
     Ok(Definitions {
         statements: json(&mut conn, DOING, query).await?,
-        schema: Schema::inspect(&mut conn).await?,
+        schema: Schema::inspect(&mut conn, None).await?,
     })
 }

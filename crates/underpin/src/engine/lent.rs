@@ -6,22 +6,22 @@
 
 use std::time::Instant;
 
-use serde::Deserialize;
 use underpin_catalog::Dialect;
 use underpin_db::Conn;
 
-use super::{Engine, announce, failed};
+use super::{Engine, announce, failed, tell_apart};
 use crate::{
-    Direction, Error, Goal, Grouping, History, Plan, Report, Step, StepError,
+    Direction, Error, Goal, Grouping, History, Options, Plan, Report, Step, StepError,
     error::Doing,
-    history::{DIESEL_TABLE, Former, Found, HISTORY_TABLE, Tables},
+    frame::{Frame, Lent, renew},
+    history::{DIESEL_TABLE, Former, Found, HISTORY_TABLE, Tables, unreadable},
     lock::{
         self, LONGEST_PAUSE, PAUSE, jittered,
         lease::{self, LEASE_TABLE},
     },
-    session::{Frame, Held, Session, end_with_client},
-    sql::{identifier, literal},
-    transaction,
+    session::{Held, Session},
+    sql::literal,
+    transaction::{self, Failure},
 };
 
 const DOING: &str = "look for the history";
@@ -33,8 +33,10 @@ enum Tried {
     Locked,
     /// A table was locked for longer than `lock_timeout`.
     Waited(StepError),
+    /// Another runner may have been faster than the snapshot that counts the rows.
+    Overtaken(StepError),
     /// It takes more than one transaction on one connection.
-    TakesMore,
+    TakesMore(Grouping),
 }
 
 /// What the first message finds out.
@@ -47,21 +49,6 @@ struct Opened {
     rows: usize,
     /// Whether nothing is in the schema but our own tables.
     empty: bool,
-    /// Statements that make the settings what they were: what a script sets outlives its
-    /// transaction.
-    restore: [String; 3],
-}
-
-/// Behind a pooler nothing is left of a lender's settings, and the next on that connection counts
-/// on the server's own.
-const RESET: [&str; 3] = ["RESET search_path", "RESET lock_timeout", "RESET statement_timeout"];
-
-/// Settings of the session that a run changes.
-#[derive(Deserialize)]
-struct Settings {
-    search_path: String,
-    lock_timeout: String,
-    statement_timeout: String,
 }
 
 impl Engine<'_> {
@@ -70,12 +57,12 @@ impl Engine<'_> {
     ///
     /// Where one transaction does, this takes two round trips, three with a proof, and the lock that
     /// [`Engine::migrate`] takes. Where it does not (a schema to be recognised, a script outside a
-    /// transaction, [`Grouping::PerMigration`] and more than one migration, rows to be counted), it is
-    /// [`Engine::migrate`], with connections of its own.
+    /// transaction, migrations that cannot share one), it is [`Engine::migrate`], with connections of its
+    /// own.
     ///
-    /// Afterwards no transaction is open, and `search_path`, `lock_timeout` and `statement_timeout`
-    /// are what they were before, whatever a script did to them. Who drops the future before it
-    /// ends must close the connection.
+    /// Afterwards no transaction is open, and the session is as its connection began: what a script left
+    /// in it is gone, and so is what the lender had there. Who drops the future before it ends must
+    /// close the connection.
     ///
     /// # Errors
     ///
@@ -88,7 +75,7 @@ impl Engine<'_> {
     ) -> Result<Report, Error> {
         crate::probe::check_schemas(self.catalog.dialect(), conn.dialect())?;
         let start = Instant::now();
-        let (mut pause, mut retries) = (PAUSE, 0);
+        let (mut pause, mut retries, mut overtaken) = (PAUSE, 0, false);
         loop {
             match self.try_in(conn, schema, goal).await? {
                 Tried::Done(report) => return Ok(report),
@@ -99,19 +86,24 @@ impl Engine<'_> {
                     retries += 1;
                     self.give_way(&error.version, retries, None).await;
                 }
+                Tried::Overtaken(error) if overtaken => return Err(failed(error)),
+                Tried::Overtaken(_) => overtaken = true,
                 Tried::Locked => {
                     let waited = start.elapsed();
                     let rest = self.options.lock_wait.saturating_sub(waited);
                     if rest.is_zero() {
+                        conn.own().await.doing(DOING)?;
                         let holder = lock::holder(conn, schema).await;
+                        end(conn).await;
                         return Err(Error::Locked { holder, waited });
                     }
                     tokio::time::sleep(jittered(pause).min(rest)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Tried::TakesMore => {
+                Tried::TakesMore(grouping) => {
                     let url = self.url.in_schema(schema);
-                    let engine = Engine { url: &url, ..self.clone() };
+                    let options = Options { grouping, ..self.options.clone() };
+                    let engine = Engine { url: &url, options, ..self.clone() };
                     return Box::pin(engine.migrate(goal)).await;
                 }
             }
@@ -120,23 +112,23 @@ impl Engine<'_> {
 
     /// One transaction, which is ended whatever comes of it.
     async fn try_in(&self, conn: &mut Conn, schema: &str, goal: &Goal) -> Result<Tried, Error> {
-        let opened = self.open_in(conn, schema).await;
+        let lent = Lent {
+            schema,
+            lock_timeout: self.options.lock_timeout,
+            statement_timeout: self.options.statement_timeout.unwrap_or_default(),
+        };
+        let opened = self.open_in(conn, &lent).await;
         let decided =
             opened.and_then(|opened| Ok(self.decide(&opened, goal)?.map(|run| (run, opened))));
         if !matches!(decided, Ok(Ok(_))) {
-            roll_back(conn).await;
+            end(conn).await;
         }
         let ((plan, grouping), opened) = match decided? {
             Ok(run) => run,
             Err(tried) => return Ok(tried),
         };
-        let Opened { tables, history, rows, restore, .. } = opened;
-        let frame = Frame {
-            begin: None,
-            first: Vec::new(),
-            path: local("search_path", &identifier(schema)),
-            end: restore.into_iter().chain(["COMMIT".to_owned()]).collect(),
-        };
+        let Opened { tables, history, rows, .. } = opened;
+        let frame = Frame::lent(conn, &lent);
         let mut session = Session::on(Held::Lent(conn), self.catalog, tables, frame);
         session.proving = self.proving;
         session.former = Former::new(&history, rows);
@@ -144,51 +136,52 @@ impl Engine<'_> {
             Ok(steps) => {
                 let span = tracing::info_span!(target: crate::LOG_TARGET, "schema", schema);
                 span.in_scope(|| steps.iter().for_each(announce));
-                let single = grouping == Grouping::Single;
+                let single = grouping != Grouping::PerMigration;
                 Ok(Tried::Done(self.report(None, steps, single, &history.after(&plan))))
             }
-            Err(failure) => {
-                let waited = failure.is_lock_timeout();
-                let error = failure.rolled_back(&plan.steps, None);
-                if waited { Ok(Tried::Waited(error)) } else { Err(failed(error)) }
-            }
+            Err(failure) => Ok(self.tried(failure, &plan)?),
+        }
+    }
+
+    /// What a transaction came to that was rolled back.
+    fn tried(&self, failure: Failure, plan: &Plan<'_>) -> Result<Tried, Error> {
+        if let Some(reason) = failure.apart.as_ref().filter(|_| self.may_part(&plan.steps)) {
+            tell_apart(reason);
+            return Ok(Tried::TakesMore(Grouping::PerMigration));
+        }
+        let waited = failure.is_lock_timeout();
+        let overtaken = self.counts_rows() && failure.is_overtaken();
+        let error = failure.rolled_back(&plan.steps, None);
+        match (waited, overtaken) {
+            (true, _) => Ok(Tried::Waited(error)),
+            (false, true) => Ok(Tried::Overtaken(error)),
+            (false, false) => Err(failed(error)),
         }
     }
 
     /// Begins the transaction and reads what there is to know, in one message.
-    async fn open_in(&self, conn: &mut Conn, schema: &str) -> Result<Opened, Error> {
-        const BEFORE: usize = 1;
-        let mut message = vec![
-            // The history must be read as it is when the lock is taken.
-            "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
-            "SELECT json_build_object('search_path', current_setting('search_path'), \
-             'lock_timeout', current_setting('lock_timeout'), \
-             'statement_timeout', current_setting('statement_timeout'))"
-                .to_owned(),
-            local("search_path", &identifier(schema)),
-            local("lock_timeout", &self.options.lock_timeout.as_millis().to_string()),
-            local(
-                "statement_timeout",
-                &self.options.statement_timeout.unwrap_or_default().as_millis().to_string(),
-            ),
-            end_with_client(true),
-        ];
+    async fn open_in(&self, conn: &mut Conn, lent: &Lent<'_>) -> Result<Opened, Error> {
+        conn.meet().await.doing(DOING)?;
+        let schema = lent.schema;
+        // What others write while rows are counted is not seen.
+        let level = if self.counts_rows() { "REPEATABLE READ" } else { "READ COMMITTED" };
+        let mut message = vec![format!("BEGIN ISOLATION LEVEL {level}")];
+        message.extend(renew(conn, true));
+        message.extend(lent.settings());
         let lock = message.len();
-        message.push(format!("SELECT pg_try_advisory_xact_lock({})::text", lock::key(schema)));
-        message.push(Tables::query(Dialect::Postgres));
+        message.push(format!("SELECT ({})::text", lock::try_both(schema)));
+        message.push(Tables::query(Dialect::Postgres, &[schema]));
         message.push(empty(schema));
         message.push(read(schema));
         message.push("SELECT current_setting('underpin.history')".to_owned());
         message.push("SELECT current_setting('underpin.holder')".to_owned());
-        let wanted = [BEFORE, lock, lock + 1, lock + 2, lock + 4, lock + 5];
-        let answers = conn.answers(&message.join(";\n"), &wanted).await.doing(DOING)?;
+        let wanted = [lock, lock + 1, lock + 2, lock + 4, lock + 5];
+        let answers = conn.answers(&message.join(";\n"), &wanted).await.map_err(unreadable)?;
         let answer = |statement: usize| {
             let found = answers.iter().find(|(number, _)| *number == statement);
             found.and_then(|(_, text)| text.as_deref())
         };
-        let found = Found::parse(answer(lock + 1))?;
-        conn.settle(found.backend).await.doing(DOING)?;
-        let tables = found.tables(Dialect::Postgres)?;
+        let tables = Found::parse(answer(lock + 1))?.tables(Some(schema))?;
         let lines = answer(lock + 4).unwrap_or_default();
         let lines: Vec<_> = lines.split_terminator(LINE).map(str::to_owned).collect();
         Ok(Opened {
@@ -197,11 +190,6 @@ impl Engine<'_> {
             history: History::parse(lines, self.catalog)?,
             tables,
             empty: answer(lock + 2) == Some("true"),
-            restore: if conn.is_pooled() {
-                RESET.map(str::to_owned)
-            } else {
-                Settings::parse(answer(BEFORE))?.restore()
-            },
         })
     }
 
@@ -222,16 +210,13 @@ impl Engine<'_> {
             return Ok(Err(Tried::Done(report)));
         }
         let fresh = history.is_fresh() && goal.direction() == Direction::Up;
-        let grouping = if fresh { Grouping::Single } else { self.options.grouping };
+        let grouping = self.options.grouping.of(fresh);
         let outside = |step: &Step<'_>| !step.migration.metadata.run_in_transaction;
-        // The transaction is open already, and its snapshot is no longer one.
-        let counts_rows = self.proving.is_some_and(|proving| proving.rows);
         if (fresh && !empty)
-            || counts_rows
             || plan.transactions(grouping).len() > 1
             || plan.steps.iter().any(outside)
         {
-            return Ok(Err(Tried::TakesMore));
+            return Ok(Err(Tried::TakesMore(self.options.grouping)));
         }
         if !locked {
             return Ok(Err(Tried::Locked));
@@ -240,35 +225,12 @@ impl Engine<'_> {
     }
 }
 
-impl Settings {
-    fn parse(found: Option<&str>) -> Result<Self, Error> {
-        serde_json::from_str(found.unwrap_or_default()).map_err(|error| Error::Answer {
-            doing: "read the settings of the session",
-            reason: error.to_string(),
-        })
+/// Ends the transaction that is open, if any, and gives the connection back as it began.
+async fn end(conn: &mut Conn) {
+    conn.disown();
+    if let Err(error) = conn.start_over().await {
+        tracing::debug!(%error, "nothing to end");
     }
-
-    /// The statements that set them again for the session.
-    fn restore(&self) -> [String; 3] {
-        let set = |name: &str, value: &str| {
-            format!("SELECT set_config('{name}', {}, false)", literal(value))
-        };
-        [
-            set("search_path", &self.search_path),
-            set("lock_timeout", &self.lock_timeout),
-            set("statement_timeout", &self.statement_timeout),
-        ]
-    }
-}
-
-async fn roll_back(conn: &mut Conn) {
-    if let Err(error) = conn.batch("ROLLBACK").await {
-        tracing::debug!(%error, "nothing to roll back");
-    }
-}
-
-fn local(name: &str, value: &str) -> String {
-    format!("SET LOCAL {name} TO {value}")
 }
 
 /// A query that says whether nothing is in `schema` but the tables of the history. What it cannot

@@ -15,17 +15,17 @@ impl Engine<'_> {
         if absent && goal.direction() == Direction::Up {
             let history = History::default();
             let plan = self.plan(&history, goal)?;
-            return Ok(self.announce(&plan, None, Grouping::Single, &history));
+            return Ok(self.announce(&plan, None, self.options.grouping.of(true), &history));
         }
         let mut session = self.session(Access::ReadOnly).await?;
         let mut history = self.look(&mut session.conn, &session.tables).await?;
         let mut adopted = None;
-        let mut grouping = self.options.grouping;
+        let mut grouping = self.options.grouping.of(false);
         if history.is_fresh() && goal.direction() == Direction::Up {
             adopted = adopt::recognise(&mut session).await?.map(|found| found.announce());
             match &adopted {
                 Some(adopted) => history = adopt::history_of(self.catalog, &adopted.version),
-                None => grouping = Grouping::Single,
+                None => grouping = self.options.grouping.of(true),
             }
         }
         let plan = self.plan_for(&session, &history, goal)?;
@@ -43,7 +43,7 @@ impl Engine<'_> {
             elapsed_ms: None,
             ..transaction::report(step, 0, Vec::new())
         };
-        let single = grouping == Grouping::Single && plan.shares_one_transaction();
+        let single = grouping.shares() && plan.shares_one_transaction();
         self.report(adopted, plan.steps.iter().map(step).collect(), single, &history.after(plan))
     }
 
@@ -68,12 +68,12 @@ impl Engine<'_> {
 
     async fn script_on(&self, mut session: Session<'_>, goal: &Goal) -> Result<String, Error> {
         let history = self.look(&mut session.conn, &session.tables).await?;
-        let mut grouping = self.options.grouping;
+        let mut grouping = self.options.grouping.of(false);
         if history.is_fresh() && goal.direction() == Direction::Up {
             if let Some(found) = adopt::recognise(&mut session).await? {
                 return Err(Error::ScriptNeedsHistory(found.announce().description));
             }
-            grouping = Grouping::Single;
+            grouping = self.options.grouping.of(true);
         }
         let plan = self.plan_for(&session, &history, goal)?;
         if let Some((step, code)) = plan.steps.iter().find_map(|step| Some((step, step.code?))) {

@@ -4,7 +4,7 @@ use underpin_db::{Access, Conn};
 
 use super::Engine;
 use crate::{
-    Error, Goal, Grouping, History, Log, Marks, Report, Schema, Status, history::Tables, lock,
+    Error, Goal, History, Log, Marks, Report, Schema, Status, history::Tables, lock,
     session::Session,
 };
 
@@ -61,7 +61,8 @@ impl Engine<'_> {
         let mut conn = self.connect(Access::ReadOnly).await?;
         let tables = Tables::find(&mut conn).await?;
         let history = self.look(&mut conn, &tables).await?;
-        let has_tables = !history.is_fresh() || !Schema::inspect(&mut conn).await?.is_empty();
+        let has_tables =
+            !history.is_fresh() || !Schema::inspect(&mut conn, tables.schema()).await?.is_empty();
         Ok(Standing { history, has_tables })
     }
 
@@ -101,7 +102,7 @@ impl Engine<'_> {
     pub fn dry_run_of(&self, standing: &Standing, goal: &Goal) -> Result<Report, Error> {
         let plan = self.plan(&standing.history, goal)?;
         let empty = standing.history.is_fresh() && !standing.has_tables;
-        let grouping = if empty { Grouping::Single } else { self.options.grouping };
+        let grouping = self.options.grouping.of(empty);
         Ok(self.announce(&plan, None, grouping, &standing.history))
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl};
 
-use super::{DOING, PAUSE, UNKNOWN, connect, holder_of, key_of, setting};
+use super::{DOING, PAUSE, UNKNOWN, connect, holder_of, key_of};
 use crate::{Error, error::Doing, identity::Identity, sql::literal};
 
 /// How long somebody may still hold it who has been killed: a server needs a moment to notice.
@@ -34,15 +34,13 @@ impl DatabaseLock {
         let name = format!("{application_name}: {}", Identity::process());
         let attempt = [
             "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned(),
-            setting("idle_in_transaction_session_timeout", "0", true),
-            setting("transaction_timeout", "0", true),
             format!("SELECT set_config('application_name', {}, true)", literal(&name)),
             format!("SELECT pg_try_advisory_xact_lock({key})::text"),
         ];
         let attempt = attempt.join(";\n");
         let start = Instant::now();
         loop {
-            let answers = conn.answers(&attempt, &[4]).await.doing(DOING)?;
+            let answers = conn.answers(&attempt, &[2]).await.doing(DOING)?;
             if matches!(answers.as_slice(), [(_, Some(locked))] if locked == "true") {
                 return Ok(Self(conn));
             }

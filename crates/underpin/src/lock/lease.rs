@@ -58,10 +58,8 @@ impl Applicant {
 /// The number of the lease, when it could be taken.
 async fn take(applicant: &mut Applicant) -> Result<Option<String>, DbError> {
     let Applicant { conn, schema, lasts, .. } = applicant;
-    let lock = super::key(schema);
-    let begin = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_try_advisory_xact_lock({lock})::text"
-    );
+    let begin =
+        format!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT {}::text", super::try_both(schema));
     let answers = conn.answers(&begin, &[1]).await?;
     if !matches!(answers.as_slice(), [(_, Some(locked))] if locked == "true") {
         conn.batch("ROLLBACK").await?;

@@ -1,5 +1,19 @@
 //! Reads a PostgreSQL schema from the catalogs.
 
+use crate::adopt::scratch_path;
+
+/// The statements of which the first gives the document of `schema`.
+///
+/// All names in it are looked up before it runs, when nothing but the server's own can be meant. While
+/// it runs the schema comes first in the path, so that the server prints what is in it without its name.
+pub(super) fn query(schema: &str) -> String {
+    let path = scratch_path(schema);
+    format!(
+        "SELECT CASE WHEN set_config('search_path', {path}, true) IS NOT NULL THEN ({QUERY}) END; \
+         SET LOCAL search_path TO pg_catalog, pg_temp"
+    )
+}
+
 /// One JSON document in the form of [`Schema`](super::Schema).
 ///
 /// The server prints names without their schema when it comes first in the search path; where it
@@ -8,7 +22,7 @@
 ///
 /// The catalogs hold the objects of all schemas. Which are in one is asked of `pg_depend`, where each
 /// object depends on its schema: unlike `pg_class` it has an index for that.
-pub(super) const QUERY: &str = r"
+const QUERY: &str = r"
 WITH own AS (
   SELECT c.oid, c.relname, c.relkind FROM pg_class c
   WHERE c.oid IN (SELECT d.objid FROM pg_depend d

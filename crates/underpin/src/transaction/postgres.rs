@@ -1,12 +1,14 @@
 //! A transaction of PostgreSQL travels in one message, scripts and history included, unless the
 //! code or the notes of a migration come in between.
 
+use std::time::Instant;
+
 use underpin_db::DbError;
 
-use super::{Failure, Place, place, report};
+use super::{Failure, PENDING, Place, millis, place, report};
 use crate::{
-    Step, StepCause, StepReport, checkpoint::checkpoint, code, proof::Before, session::Session,
-    stepwise,
+    Step, StepCause, StepReport, checkpoint::checkpoint, code, frame::CONSTRAINTS,
+    history::is_without_rights, proof::Before, session::Session, sql::literal, stepwise,
 };
 
 pub(super) async fn run(
@@ -19,7 +21,7 @@ pub(super) async fn run(
         let silent = failure.cause.database().is_some_and(|error| error.sqlstate.is_none());
         failure.lost = silent && session.conn.is_closed();
     }
-    result
+    result.map_err(Failure::parted)
 }
 
 async fn transaction(
@@ -37,27 +39,45 @@ async fn transaction(
         before = session.before_proof(steps).await.map_err(|error| Failure::new(0, error))?;
     }
     for (index, step) in steps.iter().enumerate() {
+        let last = index + 1 == steps.len();
+        let pauses = step.code.is_some() || step.notes_query().is_some();
+        if pauses {
+            // What comes before must not count as time of this step.
+            message.send(session, &mut reports).await?;
+            message = Message::default();
+        }
+        let start = Instant::now();
         message.begin(index, step);
-        message.push(NOTE_START);
         message.push(&session.before(step));
+        session.frame.script.iter().for_each(|statement| message.push(statement));
+        message.push(NOTE_START);
         message.push_script(step);
         if let Some(check) = stepwise::passed_over(step) {
             message.push(&check);
         }
+        if last && step.code.is_none() {
+            message.push(CONSTRAINTS);
+        }
         let mut notes = Vec::new();
-        if step.code.is_some() || step.notes_query().is_some() {
+        if pauses {
+            session.frame.renew.iter().for_each(|statement| message.push(statement));
             message.send(session, &mut reports).await?;
             if let Some(code) = step.code {
-                let run = code::run(&mut session.conn, code);
+                let run = code::run(session, code, last);
                 run.await.map_err(|cause| Failure::new(index, cause))?;
             }
             notes = session.notes(step).await.map_err(|error| Failure::new(index, error))?;
             message = Message::default();
             message.begin(index, step);
         }
+        let duration = if pauses { millis(start).to_string() } else { MILLIS.to_owned() };
         reports.push(StepReport { elapsed_ms: None, ..report(step, 0, notes) });
-        message.push_record(&session.after(step, MILLIS.to_owned()));
-        message.push(&session.frame.path);
+        session.frame.record.iter().for_each(|statement| message.push(statement));
+        message.push_record(&session.after(step, duration));
+        session.frame.renew.iter().for_each(|statement| message.push(statement));
+        if !last {
+            message.push(&pending());
+        }
     }
     if session.proving.is_some() {
         message.send(session, &mut reports).await?;
@@ -67,18 +87,33 @@ async fn transaction(
         session.prove(steps, &history, &before).await.map_err(end)?;
     }
     message.push(&session.history_is_kept(steps));
-    session.frame.end.iter().for_each(|statement| message.push(statement));
+    session.frame.end().for_each(|statement| message.push(statement));
     message.send(session, &mut reports).await?;
     Ok(reports)
 }
 
-/// Keeps the time at which a step began, for as long as the transaction.
-const NOTE_START: &str =
-    "SELECT set_config('underpin.start', extract(epoch FROM clock_timestamp())::text, true)";
+/// Keeps the time at which a script began, for as long as the transaction. It runs where the user's
+/// settings hold already.
+const NOTE_START: &str = "SELECT pg_catalog.set_config('underpin.start', \
+                          extract(epoch FROM pg_catalog.clock_timestamp())::pg_catalog.text, true)";
 
 /// Milliseconds since then, as the server sees it. NULL when the script reset all settings.
 const MILLIS: &str = "((extract(epoch FROM clock_timestamp())::float8 - \
                       nullif(current_setting('underpin.start', true), '')::float8) * 1000)::bigint";
+
+/// The statement that ends the transaction when a script left something to be done at its end: the next
+/// script must not find that, and nothing but the end of the transaction does it.
+///
+/// Deferred constraints and triggers are on tables in which this transaction changed rows.
+fn pending() -> String {
+    let body = format!(
+        "BEGIN IF EXISTS (SELECT FROM pg_locks AS l JOIN pg_trigger AS t ON t.tgrelid = l.relation \
+         WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' \
+         AND t.tgdeferrable) THEN RAISE EXCEPTION 'deferred constraints or triggers' \
+         USING ERRCODE = '{PENDING}'; END IF; END"
+    );
+    format!("DO {}", literal(&body))
+}
 
 /// Statements that travel together, and where the steps are among them.
 #[derive(Default)]
@@ -149,6 +184,9 @@ impl<'s> Message<'s> {
         session: &mut Session<'_>,
         reports: &mut [StepReport],
     ) -> Result<(), Failure> {
+        if self.statements == 0 {
+            return Ok(());
+        }
         checkpoint();
         let records: Vec<_> = self.parts.iter().filter_map(|part| part.record).collect();
         let result = session.conn.answers(&self.text, &records).await;
@@ -174,6 +212,9 @@ impl<'s> Message<'s> {
         let part = self.parts.iter().rfind(|part| is_before(part.start)).or(self.parts.first());
         let place = part.and_then(|part| part.place(&error));
         let index = part.map_or(0, |part| part.index);
+        if place.is_none() && is_without_rights(&error) {
+            return Failure::new(index, StepCause::HistoryRights(error));
+        }
         Failure { place, ..Failure::new(index, error) }
     }
 }

@@ -105,7 +105,7 @@ async fn one(
         return Err(wrong(StepCause::TransactionEnded));
     }
     if let Some(code) = step.code {
-        code::run(&mut session.conn, code).await.map_err(wrong)?;
+        code::run(session, code, true).await.map_err(wrong)?;
     }
     // They are the script's own query, and may ask what it left in the session.
     let notes = session.notes(step).await.map_err(database)?;

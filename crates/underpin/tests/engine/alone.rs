@@ -235,7 +235,7 @@ fn sqlite_many_odd_migrations_in_one_transaction_are_the_same_as_one_each() {
 
 fn together(db: &TestDb, migrations: Vec<Migration>) -> Report {
     let catalog = catalog(Dialect::Sqlite, migrations);
-    let options = Options { grouping: Grouping::Single, ..Options::default() };
+    let options = Options { grouping: Grouping::Together, ..Options::default() };
     with_engine(db, &catalog, options, async |engine| engine.migrate(&Goal::Head).await).unwrap()
 }
 

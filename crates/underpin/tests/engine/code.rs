@@ -116,7 +116,7 @@ fn code_that_fails_leaves_nothing(
         ("create/1", "changed the schema, which is for the script to do:\n  table `sly` is not known")
     )]
     case: (&'static str, &str),
-    #[values(Grouping::PerMigration, Grouping::Single)] grouping: Grouping,
+    #[values(Grouping::PerMigration, Grouping::Together)] grouping: Grouping,
 ) {
     let (code, cause) = case;
     let (db, catalog) = before(dialect, code);
@@ -151,7 +151,7 @@ fn a_later_migration_takes_the_code_back_with_it(#[case] dialect: Dialect) {
     let insert =
         migration(2, "insert", "CREATE TABLE t2 (id INTEGER); INSERT INTO t2 VALUES (2)", "");
     let catalog = catalog(dialect, vec![table(1), with("insert/1", insert), broken]);
-    let options = Options { grouping: Grouping::Single, ..Options::default() };
+    let options = Options { grouping: Grouping::Together, ..Options::default() };
 
     let error = with_engine(&db, &catalog, options, async |engine| {
         engine.migrate(&Goal::Head).await.unwrap_err()
@@ -302,7 +302,7 @@ fn code_and_a_rebuild_do_not_share_a_transaction() {
     rebuild.metadata.foreign_keys = false;
     let all = vec![table(1), with("insert/1", table(2)), rebuild];
     let catalog = catalog(Dialect::Sqlite, all);
-    let options = Options { grouping: Grouping::Single, ..Options::default() };
+    let options = Options { grouping: Grouping::Together, ..Options::default() };
 
     let report = with_engine(&db, &catalog, options, async |engine| {
         engine.migrate(&Goal::Head).await.unwrap()

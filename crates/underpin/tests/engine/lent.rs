@@ -57,7 +57,7 @@ fn tables_of(db: &TestDb, schema: &str) -> Vec<String> {
     ))
 }
 
-/// What a lender may have set, and must find again.
+/// What must be as the connection began.
 const LEFT: &str = "SELECT concat_ws('; ', current_setting('search_path'), \
                     current_setting('lock_timeout'), current_setting('statement_timeout'), \
                     pg_current_xact_id_if_assigned()::text)";
@@ -68,8 +68,9 @@ fn a_hundred_schemas_on_one_connection_leave_it_as_it_was_postgres() {
     let (first, second) = (tables(POSTGRES, 3), tables(POSTGRES, 5));
 
     let settings = lend(&db.database_url(), &second, Options::default(), async |engine, conn| {
-        conn.batch("SET search_path TO public, s000; SET lock_timeout = 77").await.unwrap();
         let before = conn.text(LEFT).await.unwrap();
+        // What the lender had there goes as well: it must not reach a script.
+        conn.batch("SET search_path TO public, s000; SET lock_timeout = 77").await.unwrap();
         let url = db.database_url();
         let older = Engine::new(&first, CODE, &url, Options::default()).unwrap();
         for name in &names {
@@ -90,7 +91,6 @@ fn a_hundred_schemas_on_one_connection_leave_it_as_it_was_postgres() {
     });
 
     assert_eq!(settings.0, settings.1);
-    assert!(settings.0.unwrap().starts_with("public, s000; 77ms"));
     assert_eq!(tables_of(&db, "s042"), ["t1", "t2", "t3", "t4", "t5"]);
     assert_eq!(tables_of(&db, "s007"), ["t1", "t2", "t3", "t4"]);
     let records = db.texts(
@@ -351,14 +351,15 @@ fn a_schema_takes_two_round_trips_postgres() {
     let (db, _) = schemas(2);
     let catalog = tables(POSTGRES, 9);
     let (url, count) = counted(db.url());
-    let single = Options { grouping: Grouping::Single, ..Options::default() };
+    let single = Options { grouping: Grouping::Together, ..Options::default() };
     lend(&url, &catalog, single, async |engine, conn| {
         let asked = async |conn: &mut Conn, goal: Goal| {
             let before = count.load(Ordering::SeqCst);
             let report = engine.migrate_in(conn, "s000", &goal).await.unwrap();
             (ran(&report).len(), count.load(Ordering::SeqCst) - before)
         };
-        assert_eq!(asked(conn, Goal::Up(4)).await, (4, 2));
+        // Who is at the other end is asked once.
+        assert_eq!(asked(conn, Goal::Up(4)).await, (4, 3));
         assert_eq!(asked(conn, Goal::Head).await, (5, 2));
         assert_eq!(asked(conn, Goal::Head).await, (0, 2));
         assert_eq!(asked(conn, Goal::Base).await, (9, 2));

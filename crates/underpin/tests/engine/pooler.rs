@@ -122,7 +122,8 @@ fn a_url_in_a_schema_leads_there_and_nowhere_else(#[case] settings: Settings) {
     let pooled = Pooled::new(settings);
     pooled.soil();
     pooled.db.batch("CREATE SCHEMA one; CREATE SCHEMA \"Two\"; CREATE TABLE \"Two\".t1 (id INTEGER NOT NULL PRIMARY KEY)");
-    let moves = migration(2, "moves", "SET search_path TO soiled", "");
+    let moves = "CREATE VIEW seen AS SELECT 1 AS one; SET search_path TO soiled";
+    let moves = migration(2, "moves", moves, "");
     let catalog = catalog(POSTGRES, vec![table(1), moves, table(3)]);
 
     migrate(&pooled.url().in_schema("one"), &catalog, &Goal::Head).unwrap();

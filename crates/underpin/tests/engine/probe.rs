@@ -30,7 +30,7 @@ fn fleet(db: &TestDb, count: usize) -> Vec<String> {
     let create: Vec<_> = names.iter().map(|name| format!("CREATE SCHEMA {name}")).collect();
     db.batch(&create.join(";"));
     block_on(async || {
-        let options = Options { grouping: Grouping::Single, ..Options::default() };
+        let options = Options { grouping: Grouping::Together, ..Options::default() };
         let engine = Engine::new(&two, CODE, &url, options).unwrap();
         let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
         for name in &names {

@@ -208,7 +208,8 @@ fn a_script_stops_when_the_lock_is_lost() {
         std::thread::sleep(std::time::Duration::from_millis(1200));
         db.batch(
             "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l JOIN pg_database AS d \
-             ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()",
+             ON d.oid = l.database JOIN pg_stat_activity AS a ON a.pid = l.pid AND a.state = 'idle' \
+             WHERE l.locktype = 'advisory' AND d.datname = current_database()",
         );
         runner.join().unwrap()
     });

@@ -63,7 +63,7 @@ fn one_transaction_for_the_run_keeps_nothing_of_a_run_that_fails(#[case] dialect
     let db = TestDb::new(dialect);
     migrate(&db, &tables(dialect, 1), &Goal::Head).unwrap();
     let catalog = catalog(dialect, vec![table(1), table(2), broken(3)]);
-    let options = Options { grouping: Grouping::Single, ..Options::default() };
+    let options = Options { grouping: Grouping::Together, ..Options::default() };
 
     let error = with_engine(&db, &catalog, options, async |engine| {
         engine.migrate(&Goal::Head).await.unwrap_err()
