@@ -43,6 +43,9 @@ pub(crate) async fn run(
         Err((place, cause)) => {
             // A transaction that the script opened itself takes the records in it along.
             session.roll_back().await;
+            if let Err(error) = session.conn.own().await {
+                tracing::debug!(%error, "the connection is lost");
+            }
             // Where the history cannot be read, nobody knows how far the script came.
             let left = match session.recorded(step).await {
                 Some(done) => Left::Statements(done),
@@ -85,6 +88,8 @@ async fn script(
     let alone = !session.conn.is_pooled();
     if alone {
         session.as_user().await.map_err(database)?;
+    } else {
+        session.conn.disown();
     }
     for number in &step.again {
         let failed = |error: DbError| (Some(place(*number, &statements[*number])), error.into());
@@ -110,6 +115,7 @@ async fn script(
     if alone {
         session.as_ours().await.map_err(database)?;
     }
+    session.conn.own().await.map_err(database)?;
     let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
     proven.map_err(wrong)?;
