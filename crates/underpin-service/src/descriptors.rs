@@ -8,8 +8,8 @@ use crate::Config;
 const OF_CONNECTION: u64 = 3;
 /// What a request takes: its connection, and a file that is sent or received.
 const OF_REQUEST: u64 = 2;
-/// What everything else takes: NATS, the log, leases, migrations.
-const OTHERS: u64 = 64;
+/// What everything else takes: NATS, the log, leases, migrations, and clients that wait for a place.
+const OTHERS: u64 = 192;
 /// Requests that are served in any case.
 const LEAST: u64 = 16;
 

@@ -120,7 +120,7 @@ impl HttpBody for Incoming {
         let whole = self.body.is_end_stream() || matches!(polled, Poll::Ready(None));
         self.arrival.note(bytes, whole);
         if let Some(connection) = &self.connection {
-            connection.works();
+            connection.got_body(bytes);
         }
         polled
     }

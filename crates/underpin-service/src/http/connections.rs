@@ -1,7 +1,8 @@
 //! Every connection, and what each waits for.
 //!
 //! A peer that keeps the service waiting has time, but not for ever, and gives way to a newcomer when there
-//! are too many: the one that has been waited for longest goes first.
+//! are too many: the one that owes most goes first, which is the time that it was waited for, less what the
+//! bytes that came for it are worth.
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,9 @@ use crate::log::Seldom;
 /// Connections from this machine itself that are let in when there is no place for any other, so that it can
 /// still be asked how the service is.
 const KEPT_FOR_LOOPBACK: usize = 16;
+
+/// What a peer has to owe before it makes way: one that has only just come was not waited for yet.
+pub(super) const GRACE: Duration = Duration::from_millis(200);
 
 /// How long peers may keep the service waiting.
 #[derive(Clone, Copy)]
@@ -90,13 +94,20 @@ pub(super) struct Entry {
 /// What a connection does.
 struct State {
     turn: Turn,
-    /// Since when an answer's bytes are not taken.
-    blocked: Option<Instant>,
-    /// How long bytes were not taken, and how many were.
-    waited: Duration,
-    taken: u64,
+    body: Pace,
+    answer: Pace,
     /// Whether a body was not read to its end, so that the peer may still be sending it.
     unread: bool,
+}
+
+/// How fast a peer sends a body, or takes an answer.
+#[derive(Default)]
+struct Pace {
+    /// Since when the next bytes are waited for.
+    since: Option<Instant>,
+    /// How long others were waited for, and how many they were. What needed no waiting is worth nothing.
+    waited: Duration,
+    bytes: u64,
 }
 
 /// Whose turn it is.
@@ -104,9 +115,30 @@ struct State {
 enum Turn {
     /// The peer's.
     Peer(Wait, Instant),
+    /// The service's; it may wait for bytes meanwhile.
     Ours,
     /// Whoever has something to say: a WebSocket, which has limits of its own.
     Both,
+}
+
+impl Pace {
+    fn wait(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn moved(&mut self, bytes: usize) {
+        self.waited += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        if !self.waited.is_zero() {
+            self.bytes += bytes as u64;
+        }
+    }
+
+    /// How long the next bytes are waited for, or all of them beyond their worth.
+    fn owed(&self, now: Instant) -> Option<Duration> {
+        let wait = now.saturating_duration_since(self.since?);
+        let worth = time_for(self.bytes, Duration::ZERO);
+        Some(wait.max((self.waited + wait).saturating_sub(worth)))
+    }
 }
 
 impl Connections {
@@ -129,8 +161,6 @@ impl Connections {
             let most = inner.limits.connections + KEPT_FOR_LOOPBACK;
             let kept = peer.is_loopback() && table.all.len() < most;
             if !made_way && !kept {
-                drop(table);
-                inner.refuse();
                 return None;
             }
         }
@@ -142,6 +172,11 @@ impl Connections {
         drop(table);
         let (inner, here) = (Arc::clone(inner), inner.here.subscribe());
         Some(Entry { id, connection, inner, _here: here })
+    }
+
+    /// Somebody was told that there is no place.
+    pub(super) fn refused(&self) {
+        self.inner.refuse();
     }
 
     /// Cuts off every peer that was waited for too long.
@@ -175,13 +210,16 @@ impl Inner {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Cuts off the peer that was waited for longest, of those that `may_go`.
+    /// Cuts off the peer that owes most, of those that `may_go`.
     fn make_way(&self, table: &mut Table, may_go: impl Fn(&Connection) -> bool) -> bool {
-        let waited = table.all.iter().filter(|(_, one)| may_go(one));
-        let waited = waited.filter_map(|(id, one)| one.waits().map(|(_, since)| (since, *id)));
-        let Some((_, id)) = waited.min() else { return false };
-        self.cut(table, id, "full");
-        true
+        let now = Instant::now();
+        let all = table.all.iter().filter(|(_, one)| may_go(one));
+        let all = all.filter_map(|(id, one)| one.owes(now).map(|(_, owed)| (owed, *id)));
+        let Some((owed, id)) = all.max() else { return false };
+        if owed >= GRACE {
+            self.cut(table, id, "full");
+        }
+        owed >= GRACE
     }
 
     fn cut(&self, table: &mut Table, id: u64, reason: &'static str) {
@@ -235,7 +273,8 @@ impl Drop for Entry {
 impl Connection {
     fn new(peer: Peer) -> Self {
         let turn = Turn::Peer(Wait::Head, Instant::now());
-        let state = State { turn, blocked: None, waited: Duration::ZERO, taken: 0, unread: false };
+        let (body, answer) = (Pace::default(), Pace::default());
+        let state = State { turn, body, answer, unread: false };
         Self { peer, state: Mutex::new(state), cut: Notify::new() }
     }
 
@@ -256,22 +295,28 @@ impl Connection {
         }
     }
 
-    /// A head is whole, or a piece of a body came.
+    /// A head is whole.
     pub(super) fn works(&self) {
-        self.state().turn = Turn::Ours;
+        let mut state = self.state();
+        state.turn = Turn::Ours;
+        state.body = Pace::default();
+        state.answer = Pace::default();
     }
 
     /// More of a body is wanted.
     pub(super) fn wants_body(&self) {
-        let mut state = self.state();
-        if let Turn::Ours = state.turn {
-            state.turn = Turn::Peer(Wait::Body, Instant::now());
-        }
+        self.state().body.wait();
+    }
+
+    /// So many bytes of a body came.
+    pub(super) fn got_body(&self, bytes: usize) {
+        self.state().body.moved(bytes);
     }
 
     /// An answer has gone out, and the next request may come.
     pub(super) fn answered(&self) {
         let mut state = self.state();
+        state.body.since = None;
         if !matches!(state.turn, Turn::Both) {
             state.turn = Turn::Peer(Wait::Request, Instant::now());
         }
@@ -293,47 +338,41 @@ impl Connection {
 
     /// The peer took so many bytes.
     pub(super) fn took(&self, bytes: usize) {
-        let mut state = self.state();
-        state.taken += bytes as u64;
-        if let Some(since) = state.blocked.take() {
-            state.waited += since.elapsed();
-        }
+        self.state().answer.moved(bytes);
     }
 
     /// The peer takes nothing at the moment.
     pub(super) fn blocked(&self) {
-        self.state().blocked.get_or_insert_with(Instant::now);
+        self.state().answer.wait();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its peer is waited for, and since when.
-    fn waits(&self) -> Option<(Wait, Instant)> {
+    /// What its peer is waited for, and how much it owes.
+    fn owes(&self, now: Instant) -> Option<(Wait, Duration)> {
         let state = self.state();
-        match (state.turn, state.blocked) {
-            (Turn::Both, _) | (Turn::Ours, None) => None,
-            (_, Some(since)) => Some((Wait::Taking, since)),
-            (Turn::Peer(wait, since), None) => Some((wait, since)),
-        }
+        let of_turn = match state.turn {
+            Turn::Both => return None,
+            Turn::Ours => None,
+            Turn::Peer(wait, since) => Some((wait, now.saturating_duration_since(since))),
+        };
+        let taking = state.answer.owed(now).map(|owed| (Wait::Taking, owed));
+        let body = state.body.owed(now).map(|owed| (Wait::Body, owed));
+        taking.or(body).or(of_turn)
     }
 
     /// What its peer was waited for too long. A body that does not come ends its request before.
     fn overdue(&self, now: Instant, patience: &Patience) -> Option<Wait> {
-        let (wait, since) = self.waits()?;
-        let waited = now.saturating_duration_since(since);
-        let over = match wait {
-            Wait::Request => waited > patience.idle,
-            Wait::Head => waited > patience.head,
-            Wait::Body => false,
-            Wait::Taking => {
-                let state = self.state();
-                let all = state.waited + waited;
-                waited > patience.answer || all > time_for(state.taken, patience.answer)
-            }
+        let (wait, owed) = self.owes(now)?;
+        let most = match wait {
+            Wait::Request => patience.idle,
+            Wait::Head => patience.head,
+            Wait::Body => return None,
+            Wait::Taking => patience.answer,
         };
-        over.then_some(wait)
+        (owed > most).then_some(wait)
     }
 }
 

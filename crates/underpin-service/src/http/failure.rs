@@ -135,6 +135,11 @@ impl From<MultipartError> for Failure {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the body is larger than `ARTIFACT_LIMIT_BYTES` allows",
             ),
+            // That is what every fault of the connection is called there.
+            StatusCode::INTERNAL_SERVER_ERROR => Self::new(
+                StatusCode::BAD_REQUEST,
+                "cannot read the form: it breaks off, or the headers of a part are too long",
+            ),
             status => Self::new(status, format!("cannot read the form: {}", error.body_text())),
         }
     }

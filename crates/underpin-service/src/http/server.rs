@@ -26,13 +26,13 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
 use tower::ServiceExt as _;
 
 use super::{
-    connections::{Connection, Connections, Entry},
+    connections::{Connection, Connections, Entry, GRACE},
     limits::Peer,
     wire::Wire,
 };
@@ -44,8 +44,8 @@ const HEAD: usize = 96 * 1024;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long nothing is taken after the system refused to open a connection.
 const BREATH: Duration = Duration::from_millis(50);
-/// Peers that are told at the same time that there is no place.
-const REFUSALS: usize = 64;
+/// Peers that wait at the same time for a place, or are told that there is none.
+const REFUSALS: usize = 128;
 /// How long being told so may take.
 const REFUSAL: Duration = Duration::from_secs(1);
 
@@ -53,6 +53,9 @@ const REFUSAL: Duration = Duration::from_secs(1);
 const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
     content-length: 59\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"detail\":\"too many connections at the moment: try again\"}\n";
+
+/// Says when the service stops.
+type Stopping = watch::Receiver<bool>;
 
 /// Serves whoever comes until `stop` ends, then finishes what is in flight.
 pub(super) async fn serve(
@@ -72,12 +75,10 @@ pub(super) async fn serve(
             () = &mut stop => break,
             _ = look.tick() => connections.cut_overdue(),
             accepted = listener.accept() => match accepted {
-                Ok((stream, address)) => match connections.enter(Peer::new(address)) {
-                    Some(entry) => {
-                        drop(tokio::spawn(talk(stream, entry, router.clone(), stopping.subscribe())));
-                    }
-                    None => refuse(stream, &refusals),
-                },
+                Ok((stream, address)) => {
+                    let newcomer = Newcomer { stream, peer: Peer::new(address), router: router.clone() };
+                    newcomer.welcome(&connections, &refusals, stopping.subscribe());
+                }
                 Err(error) => rest(&error, &trouble).await,
             },
         }
@@ -169,10 +170,39 @@ impl Drop for Outgoing {
     }
 }
 
-/// Tells a peer that there is no place for it, unless too many are being told so.
-fn refuse(mut stream: TcpStream, refusals: &Arc<Semaphore>) {
-    let Ok(permit) = Arc::clone(refusals).try_acquire_owned() else { return };
-    drop(tokio::spawn(async move {
+/// Somebody who has connected.
+struct Newcomer {
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+}
+
+impl Newcomer {
+    /// Serves it, now or in a moment, unless too many wait already.
+    fn welcome(self, connections: &Connections, waiting: &Arc<Semaphore>, stopping: Stopping) {
+        if let Some(entry) = connections.enter(self.peer) {
+            drop(tokio::spawn(talk(self.stream, entry, self.router, stopping)));
+        } else if let Ok(permit) = Arc::clone(waiting).try_acquire_owned() {
+            drop(tokio::spawn(self.wait(connections.clone(), permit, stopping)));
+        } else {
+            connections.refused();
+        }
+    }
+
+    /// In a moment others may owe enough to make way. If none does, it is told that there is no place.
+    async fn wait(
+        self,
+        connections: Connections,
+        permit: OwnedSemaphorePermit,
+        stopping: Stopping,
+    ) {
+        tokio::time::sleep(GRACE).await;
+        if let Some(entry) = connections.enter(self.peer) {
+            drop(permit);
+            return talk(self.stream, entry, self.router, stopping).await;
+        }
+        connections.refused();
+        let mut stream = self.stream;
         let tell = async {
             stream.write_all(FULL.as_bytes()).await?;
             stream.shutdown().await?;
@@ -182,8 +212,7 @@ fn refuse(mut stream: TcpStream, refusals: &Arc<Semaphore>) {
             io::Result::Ok(())
         };
         drop(timeout(REFUSAL, tell).await);
-        drop(permit);
-    }));
+    }
 }
 
 /// The system gives no connection: no file may be open any more, or the peer is gone already.

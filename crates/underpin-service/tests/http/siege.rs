@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes of the content that is asked for.
 const CONTENT: usize = 8 * 1024 * 1024;
 /// More connections than one address may have.
-const MANY: usize = 300;
+const MANY: usize = 250;
 
 /// Less of everything than usual, so that an attack need not be large.
 const SETTINGS: [(&str, &str); 5] = [

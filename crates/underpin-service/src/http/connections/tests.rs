@@ -27,13 +27,14 @@ fn is_cut(entry: &Entry) -> bool {
 }
 
 #[test]
-fn who_is_waited_for_longest_makes_way() {
+fn who_owes_most_makes_way_and_nobody_who_has_only_just_come() {
     let connections = connections();
-    let first = connections.enter(peer("10.0.0.1")).unwrap();
-    first.connection().works();
+    let first = busy(&connections, "10.0.0.1");
     let second = connections.enter(peer("10.0.0.2")).unwrap();
-    let third = connections.enter(peer("10.0.0.3")).unwrap();
     sleep(Duration::from_millis(5));
+    let third = connections.enter(peer("10.0.0.3")).unwrap();
+    assert!(connections.enter(peer("10.0.0.4")).is_none());
+    sleep(GRACE);
     first.connection().answered();
 
     let fourth = connections.enter(peer("10.0.0.4")).unwrap();
@@ -53,6 +54,7 @@ fn one_address_takes_no_place_from_others() {
 
     assert!(connections.enter(peer("10.0.0.1")).is_none());
     held[1].connection().wants_body();
+    sleep(GRACE);
     let third = connections.enter(peer("10.0.0.1")).unwrap();
 
     assert!(is_cut(&held[1]) && !is_cut(&held[0]) && !is_cut(&third) && !is_cut(&other));
@@ -71,6 +73,26 @@ fn this_machine_is_let_in_when_all_others_are_at_work() {
     assert!(held.iter().all(|one| !is_cut(one)));
     drop(held);
     assert!(connections.enter(peer("10.0.0.4")).is_some());
+}
+
+#[test]
+fn what_trickles_is_waited_for_and_what_flows_is_not() {
+    let connections = connections();
+    let (trickle, flow) = (busy(&connections, "10.0.0.1"), busy(&connections, "10.0.0.2"));
+    for _ in 0..6 {
+        for (one, bytes) in [(&trickle, 1), (&flow, 4_096)] {
+            one.connection().wants_body();
+            sleep(Duration::from_millis(25));
+            one.connection().got_body(bytes);
+        }
+    }
+    for one in [&trickle, &flow] {
+        one.connection().wants_body();
+    }
+    sleep(Duration::from_millis(60));
+    let owed = |one: &Entry| one.connection().owes(Instant::now()).unwrap().1;
+
+    assert!(owed(&trickle) >= GRACE && owed(&flow) < GRACE, "{:?}", owed(&flow));
 }
 
 #[test]
