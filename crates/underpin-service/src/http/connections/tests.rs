@@ -71,7 +71,7 @@ fn this_machine_is_let_in_when_all_others_are_at_work() {
 
     assert_eq!(loopback.len(), KEPT_FOR_LOOPBACK);
     assert!(held.iter().all(|one| !is_cut(one)));
-    drop(held);
+    drop((held, loopback));
     assert!(connections.enter(peer("10.0.0.4")).is_some());
 }
 
