@@ -267,9 +267,9 @@ async fn here<T: Send + 'static>(
     }
 }
 
-/// Threads that work on files at a time: SQLite has its threads from the same hundreds, and is not to wait for
+/// Threads that work on files at a time: SQLite has its threads and processors from the same, and is not to wait for
 /// however many files are asked for.
-static FILES: Semaphore = Semaphore::const_new(16);
+static FILES: Semaphore = Semaphore::const_new(4);
 
 /// Runs `work` on a thread that may block.
 async fn blocking<T: Send + 'static>(

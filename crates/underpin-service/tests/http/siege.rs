@@ -16,7 +16,7 @@ use crate::service::{Answer, Service};
 /// How long an attack lasts.
 const SIEGE: Duration = Duration::from_secs(3);
 /// How long others may wait meanwhile, also on a machine that runs other tests.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(4);
 /// Bytes of the content that is asked for.
 const CONTENT: usize = 8 * 1024 * 1024;
 /// More connections than one address may have.
