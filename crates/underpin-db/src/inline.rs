@@ -36,10 +36,11 @@ pub(crate) fn connect(url: &str) -> BoxFuture<'_, diesel::ConnectionResult<Sqlit
     async move {
         use diesel_async::SimpleAsyncConnection as _;
         let mut conn = SqliteConn::establish(url).await?;
-        // The time-out comes first: switching to WAL may meet another connection.
+        // The time-out comes first: switching to WAL may meet another connection. What is committed is
+        // told to callers and followed by changes of files, so a commit waits for the disk.
         conn.batch_execute(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-             PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON",
+             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
         )
         .await
         .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;

@@ -3,6 +3,7 @@
 mod client;
 mod code;
 mod conn;
+pub mod durable;
 mod error;
 mod inline;
 mod lease;

@@ -7,7 +7,7 @@ use std::{
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 
-use crate::{Access, ConnectError, ConnectOptions, DbError};
+use crate::{Access, ConnectError, ConnectOptions, DbError, durable};
 
 /// Where an SQLite database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,12 @@ impl Place {
         &self,
         options: &ConnectOptions,
     ) -> Result<SqliteConnection, ConnectError> {
+        let mut created = None;
         let mut conn = match self {
             Self::Memory => open(":memory:", Path::new(":memory:"))?,
             Self::File(path) => {
                 check(path, options.access)?;
+                created = Some(path).filter(|path| !path.exists());
                 if options.access == Access::ReadOnly {
                     heal(path);
                 }
@@ -38,12 +40,20 @@ impl Place {
             Self::File(path) => path,
         };
         // The time-out comes first: each later statement may meet another writer. Reading the
-        // schema's version makes SQLite look at the file, which opening it does not.
+        // schema's version makes SQLite look at the file, which opening it does not. Without a WAL a commit
+        // is the removal of the journal, and only EXTRA waits for the disk to have removed it.
         let settings = format!(
-            "PRAGMA busy_timeout = {}; PRAGMA foreign_keys = ON; PRAGMA schema_version",
+            "PRAGMA busy_timeout = {}; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON; \
+             PRAGMA schema_version",
             options.busy_timeout.as_millis()
         );
         conn.batch_execute(&settings).map_err(|error| explain(path, error.into()))?;
+        if let Some(created) = created {
+            // SQLite leaves the name of a new file to chance.
+            durable::sync_name(created).map_err(|error| {
+                explain(path, DbError { message: error.to_string(), ..DbError::default() })
+            })?;
+        }
         Ok(conn)
     }
 }

@@ -1,6 +1,7 @@
 //! Projects in SQLite files of one directory.
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -12,12 +13,15 @@ use tokio::sync::OnceCell;
 use underpin::{Engine, Goal, Status};
 use underpin_db::{
     Access, Conn, ConnectOptions, DatabaseUrl, Db, DbError, Dialect, PoolOptions, SqliteConn,
-    with_causes,
+    durable, with_causes,
 };
 use underpin_migrations::{CODE, project};
 use underpin_models::project::{NewProject, Project, ProjectRepository as _};
 
-use crate::{ProjectError, Settings, checkpoint};
+use crate::{
+    ProjectError, Settings, checkpoint,
+    targets::{Found, Present},
+};
 
 /// How long to wait until nobody has a file open that is to be put aside.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -91,6 +95,16 @@ impl Files {
         Ok(self.open(target).await?.project(id).await?)
     }
 
+    pub(crate) async fn find(&self, target: &str) -> Result<Found, ProjectError> {
+        let (here, aside) = (self.path(target), self.aside(target));
+        blocking(async move || Ok(Found { here: is_there(&here)?, aside: is_there(&aside)? })).await
+    }
+
+    pub(crate) async fn present(&self) -> Result<Present, ProjectError> {
+        let (here, aside) = (self.dir.clone(), self.dir.join("archived"));
+        blocking(async move || Ok(Present { here: names(&here)?, aside: names(&aside)? })).await
+    }
+
     pub(crate) async fn put_aside(&self, id: i32, target: &str) -> Result<(), ProjectError> {
         let (from, to) = (self.path(target), self.aside(target));
         blocking(async move || {
@@ -145,7 +159,7 @@ impl Files {
         let (options, done) = (self.migration.clone(), path.clone());
         let wrong = |error: underpin::Error| ProjectError::Template(with_causes(&error));
         blocking(async move || {
-            fs::create_dir_all(building.parent().unwrap_or(Path::new(".")))
+            durable::create_dir_all(building.parent().unwrap_or(Path::new(".")))
                 .map_err(ProjectError::file("create the directory of", &building))?;
             if path.exists() && is_head(&path, &options).await {
                 return Ok(());
@@ -159,7 +173,9 @@ impl Files {
                 return Err(ProjectError::Template(reason));
             }
             // One that was there is of another release, or broken.
-            fs::rename(&building, &path).map_err(ProjectError::file("create", &path))
+            fs::rename(&building, &path)
+                .and_then(|()| durable::sync_name(&path))
+                .map_err(ProjectError::file("create", &path))
         })
         .await?;
         Ok(done)
@@ -186,30 +202,42 @@ fn is_locked(error: &DbError) -> bool {
     error.message.contains("locked")
 }
 
-/// Deletes the database at `path`, if there is one, with what SQLite and we keep beside it.
+fn is_there(path: &Path) -> Result<bool, ProjectError> {
+    path.try_exists().map_err(ProjectError::file("look up", path))
+}
+
+/// The names, without the ending, of the databases in a directory, which may be missing.
+fn names(dir: &Path) -> Result<HashSet<String>, ProjectError> {
+    let unreadable = || ProjectError::file("read the directory", dir);
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
+        entries => entries.map_err(unreadable())?,
+    };
+    let mut names = HashSet::new();
+    for entry in entries {
+        let name = entry.map_err(unreadable())?.file_name();
+        names.extend(name.to_str().and_then(|name| name.strip_suffix(".db")).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// Deletes the database at `path`, if there is one, with what SQLite and we keep beside it. The database
+/// itself goes last: while it is there, what belongs to it is found.
 fn delete(path: &Path) -> Result<(), ProjectError> {
-    for end in ["", "-wal", "-shm", "-journal", ".underpin.lock"] {
+    let beside = |end: &str| {
         let mut file = path.as_os_str().to_owned();
         file.push(end);
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(ProjectError::file("delete", file)(error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+        PathBuf::from(file)
+    };
+    durable::remove_files(&["-shm", "-wal", "-journal", ".underpin.lock", ""].map(beside))
+        .map_err(|(file, error)| ProjectError::file("delete", file)(error))
 }
 
 /// Moves a file to a place where none is, for good.
 fn move_to(from: &Path, to: &Path) -> Result<(), ProjectError> {
     let dir = to.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(ProjectError::file("create the directory", dir))?;
-    // Unlike renaming, this replaces nothing.
-    fs::hard_link(from, to).map_err(ProjectError::file("create", to))?;
-    fs::remove_file(from).map_err(ProjectError::file("delete", from))?;
-    let name = fs::File::open(dir).and_then(|dir| dir.sync_all());
-    name.map_err(ProjectError::file("write the directory", dir))
+    durable::create_dir_all(dir).map_err(ProjectError::file("create the directory", dir))?;
+    durable::move_file(from, to).map_err(ProjectError::file("create", to))
 }
 
 /// Runs `work` on a thread that may block.

@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod projects;
 mod ready;
+mod repair;
 mod schemas;
 mod settings;
 mod targets;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 
-use chrono::{NaiveDateTime, TimeDelta};
+use chrono::NaiveDateTime;
 use moka::future::Cache;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use underpin_db::{DatabaseUrl, Db};
@@ -26,8 +26,6 @@ const GATES: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The event that tells that a project was made.
 const MADE: i64 = 1;
-/// Who is not done after this time has died.
-const DEAD_AFTER: TimeDelta = TimeDelta::minutes(1);
 
 /// Projects, each with a database of its own.
 #[derive(Clone)]
@@ -35,9 +33,9 @@ pub struct Projects {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    main: Db,
-    targets: Targets,
+pub(crate) struct Inner {
+    pub(crate) main: Db,
+    pub(crate) targets: Targets,
     settings: Settings,
     /// Whose schema was found to be at head.
     open: Cache<i32, Db>,
@@ -134,8 +132,8 @@ impl Projects {
         self.to_the_end(move |inner| async move { inner.purge(id).await }).await
     }
 
-    /// Finishes or takes back what somebody began to create and died over, and says how many projects
-    /// those were.
+    /// Finishes or takes back what somebody began and died over, and says how many projects those were:
+    /// creations, and projects that are not where the registry says.
     pub async fn repair(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
         self.to_the_end(move |inner| async move { inner.repair(now).await }).await
     }
@@ -171,7 +169,7 @@ impl Inner {
         &self.gates[id.unsigned_abs() as usize % GATES]
     }
 
-    async fn registered(&self, id: i32) -> Result<RegisteredProject, ProjectError> {
+    pub(crate) async fn registered(&self, id: i32) -> Result<RegisteredProject, ProjectError> {
         self.main.registered_project(id).await?.ok_or(ProjectError::Unknown(id))
     }
 
@@ -204,13 +202,13 @@ impl Inner {
     }
 
     /// What is left of it goes first: while it is there, the registry knows of it.
-    async fn undo(&self, project: &RegisteredProject) -> Result<(), ProjectError> {
+    pub(crate) async fn undo(&self, project: &RegisteredProject) -> Result<(), ProjectError> {
         self.targets.abandon(&project.target).await?;
         self.main.forget_project(project.id, vec![ProjectState::Creating]).await?;
         Ok(())
     }
 
-    async fn finish(
+    pub(crate) async fn finish(
         &self,
         project: &RegisteredProject,
         last_event: i64,
@@ -239,7 +237,12 @@ impl Inner {
         now: NaiveDateTime,
     ) -> Result<Db, ProjectError> {
         let id = project.id;
-        let head = self.bring_up_to_date(id, self.targets.url(&project.target)).await?;
+        let head = match self.bring_up_to_date(id, self.targets.url(&project.target)).await {
+            Err(gone @ ProjectError::Gone { .. }) => {
+                return Err(self.explain(id, gone, now).await?);
+            }
+            head => head?,
+        };
         if project.head.as_ref() != Some(&head) {
             self.main.note_project_head(id, head, now).await?;
         }
@@ -309,6 +312,10 @@ impl Inner {
         if project.state != ProjectState::Archived {
             return Err(project_state(&project, "archived"));
         }
+        if self.targets.find(&project.target).await?.is_nowhere() {
+            let url = self.targets.url(&project.target).to_string();
+            return Err(ProjectError::Gone { id, url });
+        }
         self.targets.bring_back(&project.target).await?;
         checkpoint();
         let from = vec![ProjectState::Archived];
@@ -328,44 +335,8 @@ impl Inner {
         Ok(())
     }
 
-    async fn repair(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
-        let mut repaired = 0;
-        let mut after = 0;
-        loop {
-            let page =
-                self.main.registered_projects(vec![ProjectState::Creating], after, 100).await?;
-            let Some(last) = page.last() else { return Ok(repaired) };
-            after = last.id;
-            for project in page.iter().filter(|one| now - one.updated_at > DEAD_AFTER) {
-                self.repair_one(project, now).await?;
-                repaired += 1;
-            }
-        }
-    }
-
-    /// A target appears under its name when it is done. One that holds another project was there
-    /// before, and is left alone.
-    async fn repair_one(
-        &self,
-        project: &RegisteredProject,
-        now: NaiveDateTime,
-    ) -> Result<(), ProjectError> {
-        let RegisteredProject { id, name, target, created_at, .. } = project;
-        let row = self.targets.row(*id, target).await?;
-        let whole = row.filter(|row| row.name == *name && row.created_at == *created_at);
-        if let Some(row) = whole {
-            self.targets.abandon(target).await?;
-            self.finish(project, row.last_event, now).await?;
-            tracing::warn!(project = id, "project {id} was made and never announced: it is ready");
-        } else {
-            self.undo(project).await?;
-            tracing::warn!(project = id, "project {id} was never finished: it is forgotten");
-        }
-        Ok(())
-    }
-
     /// Waits until nobody here uses the project, lets nobody in, and closes its database.
-    async fn close(&self, id: i32) -> Result<OwnedRwLockWriteGuard<()>, ProjectError> {
+    pub(crate) async fn close(&self, id: i32) -> Result<OwnedRwLockWriteGuard<()>, ProjectError> {
         let gate = Arc::clone(self.gate(id)).write_owned();
         let gate = tokio::time::timeout(PATIENCE, gate).await;
         let gate = gate.map_err(|_| ProjectError::InUse { id })?;
@@ -383,7 +354,7 @@ impl Inner {
     }
 }
 
-fn project_state(project: &RegisteredProject, expected: &'static str) -> ProjectError {
+pub(crate) fn project_state(project: &RegisteredProject, expected: &'static str) -> ProjectError {
     ProjectError::State { id: project.id, state: project.state, expected }
 }
 

@@ -1,6 +1,6 @@
 //! Projects in schemas of one PostgreSQL database.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bb8::Pool;
 use chrono::NaiveDateTime;
@@ -10,7 +10,11 @@ use underpin_db::{ConnectOptions, DatabaseUrl, Db, DbError, Dialect, PgManager};
 use underpin_migrations::{CODE, project};
 use underpin_models::project::{NewProject, Project, ProjectRepository as _};
 
-use crate::{ProjectError, Settings, checkpoint, files::blocking};
+use crate::{
+    ProjectError, Settings, checkpoint,
+    files::blocking,
+    targets::{Found, Present},
+};
 
 /// Projects in schemas of the main database; all share its pool.
 pub(crate) struct Schemas {
@@ -66,6 +70,30 @@ impl Schemas {
             Some(_) => Ok(self.open(target).project(id).await?),
             None => Ok(None),
         }
+    }
+
+    pub(crate) async fn find(&self, target: &str) -> Result<Found, ProjectError> {
+        let aside = aside(target);
+        let names = format!("nspname IN ('{target}', '{aside}')");
+        let found = self.schemas(&names).await?;
+        Ok(Found { here: found.iter().any(|one| one == target), aside: found.contains(&aside) })
+    }
+
+    pub(crate) async fn present(&self) -> Result<Present, ProjectError> {
+        let (mut here, mut aside) = (HashSet::new(), HashSet::new());
+        for name in self.schemas("nspname LIKE '%project\\_%'").await? {
+            match name.strip_prefix(&self::aside("")) {
+                Some(target) => aside.insert(target.to_owned()),
+                None => here.insert(name),
+            };
+        }
+        Ok(Present { here, aside })
+    }
+
+    async fn schemas(&self, which: &str) -> Result<Vec<String>, ProjectError> {
+        let mut conn = self.url.connect(&ConnectOptions::default()).await?;
+        let query = format!("SELECT nspname FROM pg_catalog.pg_namespace WHERE {which}");
+        Ok(conn.texts(&query).await?)
     }
 
     pub(crate) async fn put_aside(&self, target: &str) -> Result<(), ProjectError> {

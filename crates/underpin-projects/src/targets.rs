@@ -1,10 +1,40 @@
 //! Where the data of projects lives, whichever the dialect.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDateTime;
 use underpin_db::{DatabaseUrl, Db};
 use underpin_models::project::{NewProject, Project};
 
 use crate::{ProjectError, Settings, files::Files, schemas::Schemas};
+
+/// Where a target was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Under its name.
+    pub(crate) here: bool,
+    /// Where archived ones are.
+    pub(crate) aside: bool,
+}
+
+impl Found {
+    pub(crate) fn is_nowhere(self) -> bool {
+        !self.here && !self.aside
+    }
+}
+
+/// The targets that were there at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Present {
+    pub(crate) here: HashSet<String>,
+    pub(crate) aside: HashSet<String>,
+}
+
+impl Present {
+    pub(crate) fn find(&self, target: &str) -> Found {
+        Found { here: self.here.contains(target), aside: self.aside.contains(target) }
+    }
+}
 
 /// Where the data of projects lives.
 pub(crate) enum Targets {
@@ -56,6 +86,22 @@ impl Targets {
         match self {
             Self::Files(files) => files.row(id, target).await,
             Self::Schemas(schemas) => schemas.row(id, target).await,
+        }
+    }
+
+    /// Where `target` is.
+    pub(crate) async fn find(&self, target: &str) -> Result<Found, ProjectError> {
+        match self {
+            Self::Files(files) => files.find(target).await,
+            Self::Schemas(schemas) => schemas.find(target).await,
+        }
+    }
+
+    /// Every target that is there.
+    pub(crate) async fn present(&self) -> Result<Present, ProjectError> {
+        match self {
+            Self::Files(files) => files.present().await,
+            Self::Schemas(schemas) => schemas.present().await,
         }
     }
 

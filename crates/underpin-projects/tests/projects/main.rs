@@ -8,6 +8,7 @@ mod crash;
 mod create;
 mod isolation;
 mod noted;
+mod places;
 mod ready;
 
 use std::path::PathBuf;
