@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use crate::result_code as sqlite;
+
 /// Why no connection could be opened. No message holds a password.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message names its fields")]
@@ -68,6 +70,8 @@ pub struct DbError {
     pub hint: Option<String>,
     /// PostgreSQL: the five-character code.
     pub sqlstate: Option<String>,
+    /// SQLite: the result code, extended where it is known.
+    pub result_code: Option<i32>,
     /// PostgreSQL: where in the text that was sent, in characters, counted from 1.
     pub position: Option<usize>,
     /// PostgreSQL: how many statements of the text were done.
@@ -88,6 +92,24 @@ impl DbError {
     #[must_use]
     pub fn hides_values(&self) -> bool {
         self.in_full() != self.to_string()
+    }
+
+    /// Whether what was to be written can be in no database with this schema: data exceptions (22) and
+    /// constraints (23) of PostgreSQL; of SQLite constraints, a type that does not fit, and what is too
+    /// large. Any other cause may pass: a lock, a right, a column of the next release, a full disk.
+    #[must_use]
+    pub fn is_of_data(&self) -> bool {
+        let class = self.sqlstate.as_deref().and_then(|code| code.get(..2));
+        let code = self.result_code.map(|code| code & 0xff);
+        matches!(class, Some("22" | "23"))
+            || matches!(code, Some(sqlite::CONSTRAINT | sqlite::MISMATCH | sqlite::TOO_BIG))
+    }
+
+    /// The code of the database, for programs: `55P03`, `SQLite 13`.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        let sqlite = || self.result_code.map(|code| format!("SQLite {code}"));
+        self.sqlstate.clone().or_else(sqlite)
     }
 
     /// Whether PostgreSQL speaks of values: data exceptions (22), constraints (23), and views that check
@@ -140,7 +162,13 @@ impl std::error::Error for DbError {}
 
 impl From<diesel::result::Error> for DbError {
     fn from(error: diesel::result::Error) -> Self {
-        Self { message: error.to_string(), ..Self::default() }
+        let result_code = match &error {
+            diesel::result::Error::DatabaseError(kind, about) => {
+                sqlite::constraint(kind, about.as_ref())
+            }
+            _ => None,
+        };
+        Self { message: error.to_string(), result_code, ..Self::default() }
     }
 }
 
@@ -158,6 +186,7 @@ impl From<tokio_postgres::Error> for DbError {
             detail: db.detail().map(str::to_owned),
             hint: db.hint().map(str::to_owned),
             sqlstate: Some(db.code().code().to_owned()),
+            result_code: None,
             position: position.and_then(|position| position.try_into().ok()),
             completed: None,
             no_connection: false,

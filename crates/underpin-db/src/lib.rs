@@ -11,6 +11,7 @@ mod options;
 mod pool;
 mod pooled;
 mod postgres;
+mod result_code;
 mod sqlite;
 mod url;
 mod work;

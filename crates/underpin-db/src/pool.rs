@@ -120,6 +120,24 @@ impl Db {
         .await
     }
 
+    /// What the clock of the database's server says, in Unix seconds; `None` on SQLite, which has none.
+    pub async fn server_time(&self) -> Result<Option<i64>, DbError> {
+        if matches!(self, Self::Sqlite { .. }) {
+            return Ok(None);
+        }
+        self.read(Rows::Few, |conn| {
+            async move {
+                let DbConn::Postgres(conn) = conn else { return Ok(None) };
+                let query = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::\
+                             pg_catalog.int8 AS seconds";
+                let read = diesel::sql_query(query).get_result::<ServerTime>(&mut **conn).await?;
+                Ok(Some(read.seconds))
+            }
+            .boxed()
+        })
+        .await
+    }
+
     /// How busy each pool is.
     #[must_use]
     pub fn pools(&self) -> Vec<PoolState> {
@@ -146,6 +164,12 @@ impl Db {
         })
         .await
     }
+}
+
+#[derive(diesel::QueryableByName)]
+struct ServerTime {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    seconds: i64,
 }
 
 fn state<M: bb8::ManageConnection>(name: &'static str, pool: &Pool<M>) -> PoolState {

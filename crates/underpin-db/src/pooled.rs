@@ -11,7 +11,12 @@ use diesel_async::{
     pooled_connection::{PoolableConnection as _, RecyclingMethod},
 };
 
-use crate::{ConnectOptions, DbError, error::with_causes, pool::PgConn, postgres::Server};
+use crate::{
+    ConnectOptions, DbError,
+    error::with_causes,
+    pool::PgConn,
+    postgres::{LastError, Server},
+};
 
 /// Who was used within this time is not tried again: each trial is a round trip, and a connection
 /// that the server closed is known without one.
@@ -29,9 +34,16 @@ pub struct PooledPgConn {
     /// Whether the transaction of a unit of work is open.
     in_transaction: bool,
     used: Instant,
+    /// What the server said last, which Diesel does not hand on.
+    last_error: LastError,
 }
 
 impl PooledPgConn {
+    /// The SQLSTATE of the last error since this was last asked.
+    pub(crate) fn take_sqlstate(&self) -> Option<String> {
+        self.last_error.take()
+    }
+
     /// Begins a transaction, whose unqualified names are those of `schema`.
     pub(crate) async fn begin(&mut self, schema: Option<&str>) -> QueryResult<()> {
         self.in_transaction = true;
@@ -80,9 +92,11 @@ impl bb8::ManageConnection for PgManager {
             message: with_causes(error),
             ..DbError::default()
         };
-        let client = self.server.connect(&self.options).await.map_err(|error| failed(&error))?;
+        let last_error = LastError::default();
+        let client = self.server.connect_watched(&self.options, Some(&last_error)).await;
+        let client = client.map_err(|error| failed(&error))?;
         let conn = PgConn::try_from(client).await.map_err(|error| failed(&error))?;
-        Ok(PooledPgConn { conn, in_transaction: false, used: Instant::now() })
+        Ok(PooledPgConn { conn, in_transaction: false, used: Instant::now(), last_error })
     }
 
     async fn is_valid(&self, pooled: &mut PooledPgConn) -> Result<(), DbError> {

@@ -16,7 +16,7 @@ use std::{
 
 use tokio_postgres::{
     Client, Config, NoTls,
-    config::{ChannelBinding, Host, SslMode},
+    config::{ChannelBinding, Host, SslMode, SslNegotiation},
 };
 
 use crate::{ConnectError, ConnectOptions, DbError, PgClient, error::with_causes, url};
@@ -26,11 +26,14 @@ mod pgpass;
 pub(crate) mod session;
 mod settings;
 mod tls;
+mod watch;
 
 pub(crate) use announced::announced;
 pub(crate) use settings::Setting;
 use settings::settings;
 use tls::{Mode, Tls};
+pub(crate) use watch::LastError;
+use watch::{Plain, Watch};
 
 /// Where unknown settings come from; a test gives its own.
 pub(crate) struct Environment<'a> {
@@ -58,6 +61,8 @@ pub(crate) struct Server {
     pub(crate) schema: Option<String>,
     /// A pooler is in between, and refuses a connection that comes with settings.
     refuses_settings: Arc<AtomicBool>,
+    /// The server refused TLS, and nobody insists on it.
+    refuses_tls: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -88,7 +93,14 @@ impl Server {
         }
         let tls = Tls { mode, root: root.or_else(|| tls::default_root(&environment.home()?)) };
         let options = options.unwrap_or_default();
-        Ok(Self { config, tls, options, schema: None, refuses_settings: Arc::default() })
+        Ok(Self {
+            config,
+            tls,
+            options,
+            schema: None,
+            refuses_settings: Arc::default(),
+            refuses_tls: Arc::default(),
+        })
     }
 
     /// Opens one connection that finds out whether a pooler is in between.
@@ -110,19 +122,28 @@ impl Server {
     /// The settings travel with the first message, so that they cost no round trip of their own. A
     /// pooler refuses or ignores them.
     pub(crate) async fn connect(&self, options: &ConnectOptions) -> Result<Client, ConnectError> {
+        self.connect_watched(options, None).await
+    }
+
+    /// The same; `last` is told of the errors that come over the connection.
+    pub(crate) async fn connect_watched(
+        &self,
+        options: &ConnectOptions,
+        last: Option<&LastError>,
+    ) -> Result<Client, ConnectError> {
         let mut config = self.config.clone();
         if config.get_application_name().is_none() {
             config.application_name(&options.application_name);
         }
         if !self.refuses_settings.load(Ordering::Relaxed) {
-            match self.connect_with(config.clone().options(self.options(options))).await {
+            match self.connect_with(config.clone().options(self.options(options)), last).await {
                 Err(ConnectError::Refused { source, .. }) if refuses_settings(&source) => {
                     self.refuses_settings.store(true, Ordering::Relaxed);
                 }
                 result => return result,
             }
         }
-        self.connect_with(&config).await
+        self.connect_with(&config, last).await
     }
 
     /// Where unqualified names are looked up, when the URL or somebody else says.
@@ -152,11 +173,20 @@ impl Server {
         settings.trim_start().to_owned()
     }
 
-    async fn connect_with(&self, config: &Config) -> Result<Client, ConnectError> {
+    async fn connect_with(
+        &self,
+        config: &Config,
+        last: Option<&LastError>,
+    ) -> Result<Client, ConnectError> {
         // The driver's own time-out ends when the network connection stands.
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(1);
         let limit = config.get_connect_timeout().map(|limit| *limit * hosts);
-        let connect = self.start(config);
+        let connect = async {
+            match last {
+                Some(last) => self.start_watched(config, last).await,
+                None => self.start(config).await,
+            }
+        };
         match limit {
             None => connect.await,
             Some(limit) => tokio::time::timeout(limit, connect).await.unwrap_or_else(|_| {
@@ -177,6 +207,63 @@ impl Server {
             config.connect(self.tls.connector()?).await.map_err(|error| self.explain(error))?;
         tokio::spawn(drive(connection));
         Ok(client)
+    }
+
+    async fn start_watched(
+        &self,
+        config: &Config,
+        last: &LastError,
+    ) -> Result<Client, ConnectError> {
+        let mut config = config.clone();
+        config.ssl_mode(SslMode::Require);
+        let plain = self.tls.mode == Mode::Disable || self.is_local();
+        if !plain && !self.refuses_tls.load(Ordering::Relaxed) {
+            let watch = Watch { make: self.tls.connector()?, last: last.clone() };
+            match config.connect(watch).await {
+                Ok((client, connection)) => {
+                    tokio::spawn(drive(connection));
+                    return Ok(client);
+                }
+                // The driver has no kind for it.
+                Err(error)
+                    if self.tls.mode == Mode::Prefer
+                        && with_causes(&error).contains("server does not support TLS") =>
+                {
+                    self.refuses_tls.store(true, Ordering::Relaxed);
+                }
+                Err(error) => return Err(self.explain(error)),
+            }
+        }
+        config.ssl_negotiation(SslNegotiation::Direct);
+        if self.is_local() {
+            return self.start_local(&config, last).await;
+        }
+        let connected = config.connect(Plain(last.clone())).await;
+        let (client, connection) = connected.map_err(|error| self.explain(error))?;
+        tokio::spawn(drive(connection));
+        Ok(client)
+    }
+
+    /// Over the first socket of this machine that answers: the driver would hand over no stream of one.
+    async fn start_local(&self, config: &Config, last: &LastError) -> Result<Client, ConnectError> {
+        let mut failed = None;
+        for (index, host) in config.get_hosts().iter().enumerate() {
+            let Host::Unix(dir) = host else { continue };
+            let ports = config.get_ports();
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            let path = dir.join(format!(".s.PGSQL.{port}"));
+            match tokio::net::UnixStream::connect(&path).await {
+                Ok(stream) => {
+                    let connected = config.connect_raw(stream, Plain(last.clone())).await;
+                    let (client, connection) = connected.map_err(|error| self.explain(error))?;
+                    tokio::spawn(drive(connection));
+                    return Ok(client);
+                }
+                Err(error) => failed = Some(format!("{}: {error}", path.display())),
+            }
+        }
+        let reason = failed.unwrap_or_else(|| "no host".to_owned());
+        Err(ConnectError::Unreachable { target: self.describe(), reason })
     }
 
     /// Whether every host is a socket of this machine, where TLS has no place.

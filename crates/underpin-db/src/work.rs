@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bb8::PooledConnection;
 use diesel::{connection::AnsiTransactionManager, result::Error as DieselError};
 use diesel_async::{
-    AsyncConnection, TransactionManager as _, pooled_connection::AsyncDieselConnectionManager,
+    AsyncConnection, RunQueryDsl as _, TransactionManager as _,
+    pooled_connection::AsyncDieselConnectionManager,
 };
 use futures_util::future::BoxFuture;
 
-use crate::{Db, DbError, PgManager, SqliteConn};
+use crate::{Db, DbError, PgManager, SqliteConn, result_code};
 
 /// A connection taken from a pool for one unit of work.
 #[expect(clippy::large_enum_variant, reason = "there is one per unit of work, on its stack")]
@@ -113,24 +114,25 @@ impl Db {
 }
 
 impl DbConn {
-    /// The search path is set for a transaction, and gone with it: whoever gets the connection next
-    /// finds no trace of it, also behind a pooler that hands out servers per transaction.
     async fn run<T>(
         mut self,
         mode: Mode,
         schema: Option<Arc<str>>,
         work: impl Work<T>,
     ) -> Result<T, DbError> {
-        if mode != Mode::Transaction && schema.is_none() {
-            return work(&mut self).await;
+        if let Self::Postgres(conn) = &self {
+            drop(conn.take_sqlstate());
         }
-        self.begin(schema.as_deref()).await?;
-        match work(&mut self).await {
-            Ok(value) => {
-                self.commit().await?;
-                Ok(value)
-            }
+        if mode != Mode::Transaction && schema.is_none() {
+            return match work(&mut self).await {
+                Err(error) => Err(self.with_code(error).await),
+                done => done,
+            };
+        }
+        match self.transact(schema.as_deref(), work).await {
+            Ok(value) => Ok(value),
             Err(error) => {
+                let error = self.with_code(error).await;
                 // The error that led here says more than a second one about the same connection,
                 // and the pool drops a connection whose transaction is still open.
                 if let Err(second) = self.roll_back().await {
@@ -139,6 +141,34 @@ impl DbConn {
                 Err(error)
             }
         }
+    }
+
+    /// The search path is set for a transaction, and gone with it: whoever gets the connection next
+    /// finds no trace of it, also behind a pooler that hands out servers per transaction.
+    async fn transact<T>(
+        &mut self,
+        schema: Option<&str>,
+        work: impl Work<T>,
+    ) -> Result<T, DbError> {
+        self.begin(schema).await?;
+        let value = work(self).await?;
+        self.commit().await?;
+        Ok(value)
+    }
+
+    /// The error with the code that its database gave it.
+    async fn with_code(&mut self, mut error: DbError) -> DbError {
+        match self {
+            Self::Postgres(conn) => error.sqlstate = error.sqlstate.or(conn.take_sqlstate()),
+            Self::Sqlite(conn) if error.result_code.is_none() => {
+                error.result_code = result_code::of_text(&error.message);
+                if error.result_code.is_none() && is_raised(conn, &error.message).await {
+                    error.result_code = Some(result_code::CONSTRAINT_TRIGGER);
+                }
+            }
+            Self::Sqlite(_) => {}
+        }
+        error
     }
 
     /// SQLite takes the lock for writing at once: a transaction that read first and had to wait
@@ -171,6 +201,21 @@ impl DbConn {
 }
 
 type SqliteTransactions = <SqliteConn as AsyncConnection>::TransactionManager;
+
+/// Whether a trigger raises an error with this text. It is the trigger's own, so only the schema tells.
+async fn is_raised(conn: &mut SqliteConn, text: &str) -> bool {
+    let literal = format!("'{}'", text.replace('\'', "''"));
+    let raising = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND instr(sql, ?) > 0";
+    let found = diesel::sql_query(raising).bind::<diesel::sql_types::Text, _>(literal);
+    let found = found.get_result::<Raising>(conn).await;
+    found.is_ok_and(|found| found.number > 0)
+}
+
+#[derive(diesel::QueryableByName)]
+struct Raising {
+    #[diesel(sql_type = diesel::sql_types::BigInt, column_name = "count(*)")]
+    number: i64,
+}
 
 /// No connection became free, or a new one could not be opened.
 fn no_connection(error: &dyn std::error::Error) -> DbError {

@@ -11,8 +11,8 @@ use underpin_db::{Db, PoolOptions};
 use underpin_migrations::{CODE, bot as bot_catalog, project as project_catalog};
 use underpin_models::{
     bot::{
-        ApiToken, ChannelStats, ChatLine, CurrentStatus, EventPosition, JobRun, OutboundMessage,
-        RecoveredValue, UserAction, UserCount, UserStats,
+        ApiToken, ChannelStats, ChatLine, CurrentStatus, DeadLetter, DeadLetterOutcome,
+        EventPosition, JobRun, OutboundMessage, RecoveredValue, UserAction, UserCount, UserStats,
     },
     project::{
         Approval, Artifact, ArtifactType, ChangeRequest, ChangeRequestStatus, ControlState, Event,
@@ -59,6 +59,20 @@ macro_rules! assert_bot_rows {
                 error_message: Some(String::new()),
                 last_attempt: Some(3),
                 failed_at: None,
+            };
+            table::dead_letters::table, DeadLetter = DeadLetter {
+                id: 9,
+                stream: "ROSEY_DB".to_owned(),
+                sequence: i64::MAX,
+                subject: "message.log".to_owned(),
+                payload: r#"{"username":"Zoë"}"#.to_owned(),
+                happened_at: 1,
+                failed_at: 2,
+                code: Some("23514".to_owned()),
+                reason: String::new(),
+                outcome: Some(DeadLetterOutcome::Dropped),
+                settled_at: Some(3),
+                settled_by: Some("ada".to_owned()),
             };
             table::event_positions::table, EventPosition = EventPosition {
                 stream: "BOT".to_owned(), incarnation: "2026".to_owned(), sequence: i64::MAX,

@@ -16,7 +16,7 @@ use tower::util::option_layer;
 use underpin_db::Db;
 use underpin_projects::Projects;
 
-use crate::{Config, artifacts::Store, feed::Feed};
+use crate::{Config, artifacts::Store, feed::Feed, nats::Waiting};
 
 mod access;
 mod arrival;
@@ -24,6 +24,7 @@ mod auth;
 mod cached;
 mod connections;
 mod current;
+mod dead_letters;
 mod error;
 mod extract;
 mod failure;
@@ -52,6 +53,7 @@ mod wire;
 
 pub use access::ProjectTokens;
 pub use auth::Secret;
+pub(crate) use dead_letters::Letter;
 pub use limits::Limits;
 
 use cached::Cached;
@@ -75,15 +77,23 @@ pub(crate) struct State {
     metrics: PrometheusHandle,
     health: Cached<health::Health>,
     outbound: Cached<metrics::Outbound>,
+    dead_letters: Cached<Option<i64>>,
     page: Cached<page::Page>,
     /// Places of those who listen, and of files that are received.
     listeners: Places,
     uploads: Places,
+    /// Whether events wait for the database.
+    waiting: Arc<Waiting>,
     stopping: watch::Sender<bool>,
 }
 
 impl State {
-    pub(crate) fn new(config: Config, db: Db, metrics: PrometheusHandle) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        db: Db,
+        metrics: PrometheusHandle,
+        waiting: Arc<Waiting>,
+    ) -> Self {
         let stopping = watch::channel(false).0;
         let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
         let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
@@ -100,9 +110,11 @@ impl State {
             metrics,
             health: Cached::default(),
             outbound: Cached::default(),
+            dead_letters: Cached::default(),
             page: Cached::default(),
             listeners,
             uploads,
+            waiting,
             stopping,
         }
     }

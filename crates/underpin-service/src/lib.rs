@@ -5,6 +5,7 @@
 pub mod artifacts;
 mod clock;
 mod config;
+pub mod dead_letters;
 mod descriptors;
 mod feed;
 mod http;
@@ -62,8 +63,11 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     let db = Db::connect(&config.database_url, &config.pool).await;
     let db = db.map_err(underpin::Error::from)?;
     let (leads, leading) = watch::channel(false);
+    let waiting = Arc::default();
     let nats = match &config.nats {
-        Some(settings) => Some(Nats::connect(settings.clone()).await?.listen(&db, &leading).await?),
+        Some(settings) => {
+            Some(Nats::connect(settings.clone()).await?.listen(&db, &leading, &waiting).await?)
+        }
         None => None,
     };
     let listener = TcpListener::bind(config.http_addr).await.with_context(|| {
@@ -72,8 +76,8 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
             config.http_addr
         )
     })?;
-    let state = Arc::new(http::State::new(config, db.clone(), metrics));
-    tokio::spawn(artifacts::at_start(state.artifacts.clone()));
+    let state = Arc::new(http::State::new(config, db.clone(), metrics, waiting));
+    tokio::spawn(artifacts::at_start(state.artifacts.clone(), db.clone()));
     let config = &state.config;
     let (leave, left) = oneshot::channel::<()>();
     // Before it is ready: a predecessor that goes then knows that it is not the last one.

@@ -2,8 +2,8 @@
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
-use underpin_service::{Behind, Config, ConfigErrors};
+use clap::{Parser, Subcommand};
+use underpin_service::{Behind, Config, ConfigErrors, dead_letters};
 
 /// Serves the chat bot's data over HTTP, and brings its own schema up to date first
 #[derive(Parser)]
@@ -20,6 +20,15 @@ struct Args {
     /// Read this file instead of `.env`
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Events that the database refused: see them, apply them again, drop them
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Action),
 }
 
 #[tokio::main]
@@ -28,7 +37,10 @@ async fn main() -> ExitCode {
     // A task, for what this thread itself drives is woken from another thread each time.
     let service = tokio::spawn(async move {
         let config = Config::load(args.env_file.as_deref(), args.migrate)?;
-        Box::pin(underpin_service::run(config)).await
+        match args.command {
+            Some(Command::DeadLetters(action)) => dead_letters::run(&config, action).await,
+            None => Box::pin(underpin_service::run(config)).await,
+        }
     });
     match service.await {
         Ok(Ok(())) => ExitCode::SUCCESS,

@@ -63,6 +63,11 @@ fn describe() {
     describe_counter!("underpin_events_total", "Events from NATS by subject and outcome.");
     describe_histogram!("underpin_event_group_size", "Events applied in one transaction.");
     describe_gauge!("underpin_events_waiting", "Events received and not yet applied.");
+    let text = "How long events have waited for the database to take them; 0 when none does.";
+    describe_gauge!("underpin_events_wait_seconds", Unit::Seconds, text);
+    let text =
+        "Events that the database refused and that wait for a person; NaN when it does not answer.";
+    describe_gauge!("underpin_dead_letters", text);
     describe_gauge!("underpin_stream_lag", "Events in the stream and not yet received.");
     let text = "Events that came faster than they could be applied and were dropped.";
     describe_counter!("underpin_events_dropped_total", text);
@@ -122,6 +127,8 @@ mod tests {
         for name in [
             "underpin_http_connections",
             "underpin_events_waiting",
+            "underpin_events_wait_seconds",
+            "underpin_dead_letters",
             "underpin_stream_lag",
             "underpin_leader",
             "underpin_nats_connected",
@@ -144,7 +151,7 @@ mod tests {
             let names = lines.map(|line| line.split(' ').next().unwrap_or_default().to_owned());
             names.collect::<std::collections::BTreeSet<_>>()
         };
-        assert_eq!((of("# TYPE ").len(), of("# HELP ")), (25, of("# TYPE ")), "{text}");
+        assert_eq!((of("# TYPE ").len(), of("# HELP ")), (27, of("# TYPE ")), "{text}");
         assert!(text.contains("underpin_job_seconds_bucket{le=\"5\"} 1"), "{text}");
         assert!(text.contains("underpin_event_group_size_bucket{le=\"5\"} 1"), "{text}");
         assert!(!text.contains("summary"), "{text}");

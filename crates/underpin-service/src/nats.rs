@@ -15,6 +15,7 @@ use underpin_db::{Db, percent_decoded};
 mod answer;
 mod apply;
 mod channel_stats;
+pub(crate) mod dead_letter;
 mod enqueue;
 mod event;
 mod high_water;
@@ -33,6 +34,9 @@ mod user_count;
 mod user_joined;
 mod user_left;
 mod user_stats;
+mod waiting;
+
+pub(crate) use waiting::Waiting;
 
 /// Messages that the client keeps for a subscription before it drops new ones.
 const BUFFER: usize = 262_144;
@@ -146,6 +150,7 @@ impl Nats {
         self,
         db: &Db,
         leads: &watch::Receiver<bool>,
+        waiting: &Arc<Waiting>,
     ) -> anyhow::Result<Listening> {
         let requests = answer::subscribe(&self.requests, &self.settings).await?;
         settle(&self.requests).await?;
@@ -156,6 +161,7 @@ impl Nats {
                 db: db.clone(),
                 leads: leads.clone(),
                 connections: self.connections,
+                waiting: Arc::clone(waiting),
             };
             reader.prepare().await?;
             Events::Stream(reader)
@@ -170,6 +176,7 @@ impl Nats {
             client: self.requests,
             requests,
             events,
+            waiting: Arc::clone(waiting),
         })
     }
 }
@@ -181,6 +188,7 @@ pub(crate) struct Listening {
     client: Client,
     requests: Vec<Subscriber>,
     events: Events,
+    waiting: Arc<Waiting>,
 }
 
 enum Events {
@@ -191,7 +199,7 @@ enum Events {
 impl Listening {
     /// Applies events and answers requests until `stop` ends, then finishes what has come before.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Clone) -> anyhow::Result<()> {
-        let Self { settings, db, client, requests, events } = self;
+        let Self { settings, db, client, requests, events, waiting } = self;
         let answer = answer::run(&client, &settings, requests, &db, stop.clone());
         let apply = async {
             match events {
@@ -200,7 +208,8 @@ impl Listening {
                     Ok(())
                 }
                 Events::Subscription(client, messages) => {
-                    let applier = apply::Applier::new(db.clone(), settings.session_silence, None);
+                    let silence = settings.session_silence;
+                    let applier = apply::Applier::new(db.clone(), silence, None, waiting);
                     subscription::run(&client, &settings, messages, applier, stop).await
                 }
             }

@@ -50,6 +50,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    dead_letters (id) {
+        id -> BigInt,
+        stream -> Text,
+        sequence -> BigInt,
+        subject -> Text,
+        payload -> Text,
+        happened_at -> BigInt,
+        failed_at -> BigInt,
+        code -> Nullable<Text>,
+        reason -> Text,
+        outcome -> Nullable<Text>,
+        settled_at -> Nullable<BigInt>,
+        settled_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     event_positions (stream) {
         stream -> Text,
         incarnation -> Text,
@@ -132,6 +149,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_tokens,
     channel_stats,
     current_status,
+    dead_letters,
     event_positions,
     job_runs,
     outbound_messages,

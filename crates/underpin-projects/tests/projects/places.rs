@@ -26,7 +26,9 @@ fn out_of_step(dialect: Dialect, state: ProjectState, place: Place) -> Ground {
     block_on(async || {
         ground.projects().await.create(named("one"), now()).await.unwrap();
     });
-    ground.main.batch(&format!("UPDATE registered_projects SET state = '{state:?}'").to_uppercase());
+    ground
+        .main
+        .batch(&format!("UPDATE registered_projects SET state = '{state:?}'").to_uppercase());
     match dialect {
         Dialect::Sqlite => {
             let (here, aside) =

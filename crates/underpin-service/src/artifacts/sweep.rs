@@ -5,8 +5,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use underpin_db::Db;
+
 use super::{Store, StoreError, blocking};
-use crate::clock;
+use crate::jobs::{Reading, Time};
 
 /// For so long nobody writes to a file that is still being received.
 const LEFT_BEHIND: Duration = Duration::from_hours(1);
@@ -50,9 +52,14 @@ fn remove_before(entry: &fs::DirEntry, time: SystemTime) -> io::Result<bool> {
     }
 }
 
-/// Sweeps once, and tells what came of it.
-pub(crate) async fn at_start(store: Store) {
-    match store.sweep(clock::now()).await {
+/// Sweeps once, unless the clock is in doubt, and tells what came of it.
+pub(crate) async fn at_start(store: Store, db: Db) {
+    let swept = match Time::default().read(&db).await {
+        Ok(Reading { now, believed: true }) => store.sweep(now).await,
+        Ok(_) => return,
+        Err(error) => Err(error.into()),
+    };
+    match swept {
         Ok(0) => {}
         Ok(removed) => {
             tracing::info!(removed, "{removed} contents were never received whole: removed");

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, header},
 };
 use metrics::gauge;
-use underpin_models::bot::{OutboundRepository as _, OutboundState};
+use underpin_models::bot::{DeadLetterRepository as _, OutboundRepository as _, OutboundState};
 
 use super::{PATIENCE, State, health};
 
@@ -38,6 +38,9 @@ pub(super) async fn get(
         gauge!("underpin_pool_idle", "pool" => pool.name).set(pool.idle);
         gauge!("underpin_pool_in_use", "pool" => pool.name).set(pool.size - pool.idle);
     }
+    let waited = state.waiting.get().map(|wait| wait.elapsed().as_secs_f64());
+    gauge!("underpin_events_wait_seconds").set(waited.unwrap_or_default());
+    gauge!("underpin_dead_letters").set(number(dead_letters(&state).await));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], state.metrics.render())
 }
 
@@ -54,6 +57,15 @@ pub(super) async fn outbound(state: &State) -> Outbound {
         }
     };
     state.outbound.get(ask).await
+}
+
+/// How many events wait for a person, asked once a second at most.
+async fn dead_letters(state: &State) -> Option<i64> {
+    let ask = async {
+        let asked = tokio::time::timeout(PATIENCE, state.db.waiting_dead_letters()).await;
+        asked.ok()?.inspect_err(|error| tracing::warn!("cannot count dead letters: {error}")).ok()
+    };
+    state.dead_letters.get(ask).await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, which nobody queues")]

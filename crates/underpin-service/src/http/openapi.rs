@@ -18,7 +18,10 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{State, current, health, history, metrics, outbound, ready, say, stats, tokens, user};
+use super::{
+    State, current, dead_letters, health, history, metrics, outbound, ready, say, stats, tokens,
+    user,
+};
 
 /// What the document says besides its routes.
 #[derive(OpenApi)]
@@ -34,6 +37,8 @@ use super::{State, current, health, history, metrics, outbound, ready, say, stat
     tags(
         (name = "bot", description = "What the bot knows, and what it is to say"),
         (name = "tokens", description = "Tokens of callers; only with an `ADMIN_TOKEN`"),
+        (name = "dead letters", description = "Events that the database refused; only with an \
+            `ADMIN_TOKEN`"),
         (name = "projects", description = "Projects, each with a database of its own"),
         (name = "tasks", description = "Work in a project"),
         (name = "change requests", description = "What phases of tasks propose"),
@@ -84,6 +89,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<State>> {
         .routes(routes!(outbound::get))
         .routes(routes!(tokens::get, tokens::post))
         .routes(routes!(tokens::delete))
+        .routes(routes!(dead_letters::get))
+        .routes(routes!(dead_letters::apply))
+        .routes(routes!(dead_letters::drop))
         .routes(routes!(health::get))
         .routes(routes!(ready::get))
         .routes(routes!(metrics::get))

@@ -1,31 +1,41 @@
 //! Applies events in the order they came, as many as are waiting in one transaction.
 //!
-//! A commit costs far more than an event, so events that wait together share one. When a group
-//! fails while the database works, it is halved until the event at fault is alone; only that one is
-//! given up. When the database does not work, the group waits for it.
+//! A commit costs far more than an event, so events that wait together share one. An event that the
+//! database refuses for what it says ([`DbError::is_of_data`]) becomes a dead letter in the transaction
+//! that passes it by, and a person decides. Whatever else the database says, the events wait, for as long
+//! as it takes.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use underpin_db::{Db, DbConn, DbError};
 use underpin_models::bot::{
-    EventPositionRepository as _, JobRunRepository as _, SessionRepository as _,
+    DeadLetterRepository as _, EventPositionRepository as _, NewDeadLetter, SessionRepository as _,
 };
 
-use super::event::Event;
+use super::{
+    event::Event,
+    waiting::{Patience, Waiting},
+};
 use crate::clock;
 
 /// Events of one transaction at most: their commit should not keep a reader's answer waiting.
 pub(crate) const LARGEST_GROUP: usize = 512;
-/// How often an event must fail by itself, while the database works, before it is given up.
-const ATTEMPTS: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// An event and what is known about its way here.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {
     pub(crate) event: Event,
+    /// What was understood as `event`.
+    pub(crate) payload: Bytes,
     /// When it was published, or came here where nobody knows that; Unix seconds.
     pub(crate) at: i64,
     /// Its number in the stream; 0 outside a stream.
@@ -45,6 +55,23 @@ pub(crate) struct Position {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Superseded;
 
+/// Why a group was not applied.
+struct Failed {
+    error: DbError,
+    at: Place,
+}
+
+/// What a transaction was at when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// What no event has a part in: the position, sessions that are over.
+    Ours,
+    /// The event of this index.
+    Event(usize),
+    /// The end, where the database looks at all of it.
+    Commit,
+}
+
 /// Applies events; one at work per stream or subscription.
 pub(crate) struct Applier {
     db: Db,
@@ -54,14 +81,20 @@ pub(crate) struct Applier {
     last: Option<i64>,
     /// Of a stream; moved on in the transaction of the events.
     position: Option<Position>,
+    waiting: Arc<Waiting>,
 }
 
 impl Applier {
-    pub(crate) fn new(db: Db, silence: Duration, position: Option<Position>) -> Self {
-        Self { db, silence: clock::seconds(silence), last: None, position }
+    pub(crate) fn new(
+        db: Db,
+        silence: Duration,
+        position: Option<Position>,
+        waiting: Arc<Waiting>,
+    ) -> Self {
+        Self { db, silence: clock::seconds(silence), last: None, position, waiting }
     }
 
-    /// Applies `group`, and returns when each event of it is applied or given up.
+    /// Applies `group`, and returns when each event of it is applied or a dead letter.
     ///
     /// `end` is the number of the last message that the group stands for, which may be one that was
     /// not understood; of no meaning outside a stream.
@@ -69,32 +102,25 @@ impl Applier {
         metrics::histogram!("underpin_event_group_size").record(size(group.len()));
         let group: Arc<[Arrived]> = group.into();
         let mut parts: Vec<Range<usize>> = std::iter::once(0..group.len()).collect();
-        let mut patience = Patience::default();
+        let mut patience = Patience::new(Arc::clone(&self.waiting));
         while let Some(part) = parts.pop() {
             // What lies behind the last event was not understood; it goes with it.
             let to = if part.end == group.len() { end } else { group[part.end - 1].sequence };
-            let Err(error) = self.attempt(Arc::clone(&group), part.clone(), to).await? else {
+            let Err(failed) = self.attempt(Arc::clone(&group), part.clone(), to).await? else {
                 self.applied(&group[part], to);
-                patience = Patience::default();
+                patience.over();
                 continue;
             };
-            match self.judge(&group[part.clone()], &error, &mut patience).await {
-                Judgement::Halve => {
-                    let middle = part.start + part.len() / 2;
-                    parts.extend([middle..part.end, part.start..middle]);
-                }
-                Judgement::Retry => parts.push(part),
-                Judgement::GiveUp => match self.attempt(Arc::new([]), 0..0, to).await? {
-                    Ok(()) => {
-                        self.give_up(&group[part.start], to, &error);
-                        patience = Patience::default();
-                    }
-                    // Without the event it fails as well, so the event is not at fault.
-                    Err(error) => {
-                        patience.wait(&error).await;
-                        parts.push(part);
-                    }
-                },
+            if !failed.error.is_of_data() || failed.at == Place::Ours {
+                patience.wait(&failed.error).await;
+                parts.push(part);
+            } else if part.len() > 1 {
+                parts.extend(without(part, failed.at));
+            } else if let Err(error) = self.bury(&group[part.start], to, &failed.error).await? {
+                patience.wait(&error).await;
+                parts.push(part);
+            } else {
+                patience.over();
             }
         }
         Ok(())
@@ -106,31 +132,46 @@ impl Applier {
         group: Arc<[Arrived]>,
         part: Range<usize>,
         to: i64,
-    ) -> Result<Result<(), DbError>, Superseded> {
+    ) -> Result<Result<(), Failed>, Superseded> {
+        const OURS: usize = usize::MAX;
+        const COMMIT: usize = usize::MAX - 1;
         let (position, silence, last) = (self.position.clone(), self.silence, self.last);
+        let place = Arc::new(AtomicUsize::new(OURS));
+        let at = Arc::clone(&place);
         let done = self.db.transaction(move |conn| {
             async move {
                 if !advance(conn, position, to).await? {
                     return Ok(Err(Superseded));
                 }
                 let mut last = last;
-                for arrived in &group[part] {
+                for index in part {
+                    let arrived = &group[index];
                     if last.is_none_or(|last| arrived.at.saturating_sub(last) > silence) {
+                        at.store(OURS, Ordering::Relaxed);
                         let ended = conn.end_sessions_after_silence(arrived.at, silence).await?;
                         if ended > 0 {
                             tracing::info!(ended, "the bot was silent: {ended} sessions ended");
                         }
                     }
                     last = last.max(Some(arrived.at));
+                    at.store(index, Ordering::Relaxed);
                     arrived.event.clone().apply(conn, arrived.at).await?;
                 }
+                at.store(COMMIT, Ordering::Relaxed);
                 Ok(Ok(()))
             }
             .boxed()
         });
         match done.await {
             Ok(done) => done.map(Ok),
-            Err(error) => Ok(Err(error)),
+            Err(error) => {
+                let at = match place.load(Ordering::Relaxed) {
+                    OURS => Place::Ours,
+                    COMMIT => Place::Commit,
+                    index => Place::Event(index),
+                };
+                Ok(Err(Failed { error, at }))
+            }
         }
     }
 
@@ -139,73 +180,72 @@ impl Applier {
             count(arrived.event.subject(), "applied");
             self.last = self.last.max(Some(arrived.at));
         }
+        self.moved(to);
+    }
+
+    fn moved(&mut self, to: i64) {
         if let Some(position) = &mut self.position {
             position.sequence = to;
         }
     }
 
-    /// Whose fault is it that `part` cannot be applied?
-    async fn judge(&self, part: &[Arrived], error: &DbError, patience: &mut Patience) -> Judgement {
-        // A small write that no event has a part in.
-        let works = self.db.record_job_run("event_probe".to_owned(), clock::now()).await;
-        match &works {
-            Err(_) => patience.attempts = 0,
-            // A small write may find room where a larger one does not; and where there is no event,
-            // none is at fault.
-            Ok(()) if is_shortage(error) || part.is_empty() => patience.attempts = 0,
-            Ok(()) if part.len() > 1 => return Judgement::Halve,
-            Ok(()) => patience.attempts += 1,
-        }
-        if patience.attempts >= ATTEMPTS {
-            return Judgement::GiveUp;
-        }
-        patience.wait(works.as_ref().err().unwrap_or(error)).await;
-        Judgement::Retry
-    }
-
-    /// Leaves an event out for good; a stream still has it under its number.
-    fn give_up(&mut self, arrived: &Arrived, to: i64, error: &DbError) {
+    /// Makes an event a dead letter, in the transaction that passes it by.
+    async fn bury(
+        &mut self,
+        arrived: &Arrived,
+        to: i64,
+        refusal: &DbError,
+    ) -> Result<Result<(), DbError>, Superseded> {
         let (subject, sequence) = (arrived.event.subject(), arrived.sequence);
+        let position = self.position.clone();
+        let letter = NewDeadLetter {
+            stream: position.as_ref().map(|position| position.stream.clone()).unwrap_or_default(),
+            sequence,
+            subject: subject.to_owned(),
+            payload: String::from_utf8_lossy(&arrived.payload).into_owned(),
+            happened_at: arrived.at,
+            failed_at: clock::now(),
+            code: refusal.code(),
+            reason: refusal.to_string(),
+        };
+        let done = self.db.transaction(move |conn| {
+            async move {
+                if !advance(conn, position, to).await? {
+                    return Ok(Err(Superseded));
+                }
+                conn.keep_dead_letter(letter).await?;
+                Ok(Ok(()))
+            }
+            .boxed()
+        });
+        match done.await {
+            Ok(done) => done?,
+            Err(error) => return Ok(Err(error)),
+        }
         tracing::error!(
             subject,
             sequence,
-            "an event of `{subject}` was given up, for the database refuses it: {error}"
+            code = refusal.code(),
+            "an event of `{subject}` became a dead letter, for the database refuses it: {refusal}: look \
+             at it with `underpin-service dead-letters list`"
         );
         count(subject, "refused");
-        if let Some(position) = &mut self.position {
-            position.sequence = to;
+        self.moved(to);
+        Ok(Ok(()))
+    }
+}
+
+/// The parts of a part that failed, the first one last: the event at fault alone, or halves where none
+/// is known.
+fn without(part: Range<usize>, at: Place) -> impl Iterator<Item = Range<usize>> {
+    let (from, to) = match at {
+        Place::Event(index) => (index, index + 1),
+        Place::Ours | Place::Commit => {
+            let middle = part.start + part.len() / 2;
+            (middle, middle)
         }
-    }
-}
-
-enum Judgement {
-    Retry,
-    Halve,
-    GiveUp,
-}
-
-/// How long to wait before the next attempt.
-#[derive(Default)]
-struct Patience {
-    /// Failures in a row while the database worked.
-    attempts: u32,
-    pause: Duration,
-}
-
-impl Patience {
-    async fn wait(&mut self, error: &DbError) {
-        self.pause = (self.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
-        let pause_ms = self.pause.as_millis();
-        tracing::warn!("events wait {pause_ms} ms, for they cannot be written: {error}");
-        tokio::time::sleep(self.pause).await;
-    }
-}
-
-/// Whether an error is about the machine, not about what was to be written. Diesel hands on the text
-/// alone.
-fn is_shortage(error: &DbError) -> bool {
-    let texts = ["disk is full", "disk I/O error", "No space left on device", "out of memory"];
-    texts.iter().any(|text| error.message.contains(text))
+    };
+    [to..part.end, from..to, part.start..from].into_iter().filter(|part| !part.is_empty())
 }
 
 /// Moves the position of a stream on; false when it is no longer where this process thought.
@@ -229,4 +269,23 @@ pub(crate) fn count(subject: &'static str, outcome: &'static str) {
 
 fn size(number: usize) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_at_fault_is_left_alone_and_the_order_stays() {
+        let parts = |at| {
+            let mut parts: Vec<_> = without(2..6, at).collect();
+            parts.reverse();
+            parts
+        };
+
+        assert_eq!(parts(Place::Event(2)), [2..3, 3..6]);
+        assert_eq!(parts(Place::Event(4)), [2..4, 4..5, 5..6]);
+        assert_eq!(parts(Place::Event(5)), [2..5, 5..6]);
+        assert_eq!(parts(Place::Commit), [2..4, 4..6]);
+    }
 }

@@ -22,7 +22,7 @@ use underpin_db::Db;
 use underpin_models::bot::EventPositionRepository as _;
 
 use super::{
-    Settings,
+    Settings, Waiting,
     apply::{Applier, Arrived, LARGEST_GROUP, Position},
     event::Event,
     request,
@@ -43,6 +43,7 @@ pub(crate) struct Reader {
     pub(crate) leads: watch::Receiver<bool>,
     /// Counts how often the connection was made; what was on its way over an old one is lost.
     pub(crate) connections: watch::Receiver<u64>,
+    pub(crate) waiting: Arc<Waiting>,
 }
 
 impl Reader {
@@ -121,7 +122,8 @@ impl Reader {
         let mut next = position.sequence;
         let consumer = self.consumer(&stream, position.sequence).await?;
         let silence = self.settings.session_silence;
-        let mut applier = Applier::new(self.db.clone(), silence, Some(position));
+        let mut applier =
+            Applier::new(self.db.clone(), silence, Some(position), Arc::clone(&self.waiting));
         let mut messages = consumer
             .stream()
             .max_messages_per_batch(LARGEST_GROUP * 4)
@@ -158,8 +160,14 @@ impl Reader {
                 message = messages.next().now_or_never().flatten();
             }
             let Some(last) = group.last else { continue };
-            if applier.apply(group.events, next).await.is_err() {
-                bail!("another replica has applied the same events");
+            tokio::select! {
+                biased;
+                // Events may wait for long. The position lets one replica alone apply them, should this
+                // one be in the middle of it.
+                _ = self.leads.wait_for(|leads| !*leads) => return Ok(()),
+                applied = applier.apply(group.events, next) => if applied.is_err() {
+                    bail!("another replica has applied the same events");
+                },
             }
             if let Err(error) = last.ack_with(AckKind::Ack).await {
                 tracing::debug!(%error, "committed events could not be acknowledged");
@@ -235,7 +243,8 @@ impl Group {
         match Event::read(subject, &message.payload) {
             Some(Ok(event)) => {
                 let at = message.info().map_or(0, |info| info.published.unix_timestamp());
-                self.events.push(Arrived { event, at, sequence });
+                let payload = message.payload.clone();
+                self.events.push(Arrived { event, payload, at, sequence });
             }
             Some(Err(malformed)) => dropped(subject, &malformed),
             None => {}

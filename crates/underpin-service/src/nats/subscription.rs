@@ -72,7 +72,10 @@ pub(crate) async fn run(
 fn understand(settings: &Settings, message: &Message) -> Option<Arrived> {
     let subject = settings.without_prefix(&message.subject)?;
     match Event::read(subject, &message.payload)? {
-        Ok(event) => Some(Arrived { event, at: clock::now(), sequence: 0 }),
+        Ok(event) => {
+            let payload = message.payload.clone();
+            Some(Arrived { event, payload, at: clock::now(), sequence: 0 })
+        }
         Err(malformed) => {
             dropped(subject, &malformed);
             None
