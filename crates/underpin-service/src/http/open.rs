@@ -143,7 +143,7 @@ mod tests {
             engine.migrate(&Goal::Head).await.unwrap();
             let db = Db::connect(&url, &PoolOptions::default()).await.unwrap();
             let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-            let state = State::new(config, db, recorder.handle());
+            let state = State::new(config, db, recorder.handle(), Arc::default());
             let new = NewProject { name: "one".to_owned(), ..NewProject::default() };
             let project = state.projects.create(new, clock::utc()).await.unwrap();
             test(&state, project.id).await;
