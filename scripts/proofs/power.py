@@ -246,18 +246,14 @@ class Events(Scene):
 
     def prepare(self):
         self.bus = nats.Server(self.ground, self.folder.parent)
-        service = Served(self.ground, self.folder, nats_url=self.bus.url)
-        self.publish("user.joined", [{"username": "ada"}])
-        settle(Sqlite(self.folder / "app.db"), 0, [])
-        service.stop()
-
-    def publish(self, subject, payloads):
-        messages = [(f"rosey.db.{subject}", json.dumps(payload).encode()) for payload in payloads]
-        nats.Publisher(self.bus.port).publish(messages, time.monotonic() + 30)
+        Served(self.ground, self.folder, nats_url=self.bus.url).stop()
 
     def record(self, file):
         service = Served(self.ground, self.folder, file, nats_url=self.bus.url)
-        self.publish("message.log", [{"username": "ada", "message": f"line {number}"} for number in range(self.LINES)])
+        messages = [("rosey.db.user.joined", {"username": "ada"})]
+        messages += [("rosey.db.message.log", {"username": "ada", "message": f"line {number}"}) for number in range(self.LINES)]
+        sent = [(subject, json.dumps(payload).encode()) for subject, payload in messages]
+        nats.Publisher(self.bus.port).publish(sent, time.monotonic() + 30)
         settle(Sqlite(self.folder / "app.db"), self.LINES, [])
         service.kill()
         return []
