@@ -12,7 +12,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use underpin_testkit::{Dialect, TestDb};
 
-const HEAD: &str = "20261121090400";
+const HEAD: &str = "20261127120000";
 
 /// The service on `db`, without anything that the tests' own environment says.
 fn service(db: &TestDb) -> Command {
@@ -128,7 +128,7 @@ fn development_refuses_a_schema_that_is_behind(#[case] dialect: Dialect) {
     assert_eq!(output.status.code(), Some(3));
     let text = text(&output);
     assert!(text.contains("migrations are skipped in development: run them with `--migrate`"));
-    assert!(text.contains("the schema is behind by 5 of 5 migrations"), "{text}");
+    assert!(text.contains("the schema is behind by 6 of 6 migrations"), "{text}");
     assert!(dialect == Dialect::Sqlite || db.tables().is_empty());
     assert!(dialect == Dialect::Postgres || !db.dir().join("test.db").exists());
 }

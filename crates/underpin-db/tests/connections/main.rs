@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod codes;
 mod pooler;
 mod pools;
 mod proxy;

@@ -23,3 +23,4 @@ mod silence;
 mod stage;
 mod start;
 mod stream;
+mod waits;

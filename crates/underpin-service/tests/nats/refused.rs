@@ -1,4 +1,4 @@
-//! An event that the database refuses: it alone is given up.
+//! An event that the database refuses for what it says: it alone becomes a dead letter.
 
 use rstest::rstest;
 use serde_json::json;
@@ -6,6 +6,7 @@ use underpin_testkit::Dialect;
 
 use crate::{
     chat,
+    replica::eventually,
     stage::{Mode, Stage},
 };
 
@@ -43,13 +44,71 @@ fn the_others_of_its_group_are_applied(#[case] dialect: Dialect, #[case] mode: M
     let errors = replica.lines("ERROR");
     assert_eq!(errors.len(), 1, "{errors:?}");
     let said = errors[0]["fields"]["message"].as_str().unwrap();
-    let start = "an event of `message.log` was given up, for the database refuses it: ";
+    let start = "an event of `message.log` became a dead letter, for the database refuses it: ";
     assert!(said.starts_with(start), "{said}");
     assert_eq!(errors[0]["fields"]["subject"], "message.log");
     // After the join and 500 lines.
     let sequence = if mode == Mode::Stream { 502 } else { 0 };
     assert_eq!(errors[0]["fields"]["sequence"], sequence);
     assert!(!replica.log().contains("hunter2"));
+    let letters = stage.db.texts(
+        "SELECT stream || ' ' || CAST(sequence AS TEXT) || ' ' || subject || ' ' || payload || ' ' || code \
+         FROM dead_letters WHERE outcome IS NULL",
+    );
+    let stream = if mode == Mode::Stream { "ROSEY_DB" } else { "" };
+    let payload = json!({ "username": "bad", "message": "hunter2" });
+    let code = if dialect == Dialect::Sqlite { "SQLite 1811" } else { "23514" };
+    assert_eq!(letters, [format!("{stream} {sequence} message.log {payload} {code}")]);
+}
+
+/// The operator looks at it, tries it again, and has it applied once nothing refuses it any more.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_dead_letter_is_applied_again_or_dropped(#[case] dialect: Dialect) {
+    let stage = Stage::new(dialect, Mode::Stream);
+    let mut replica = stage.replica();
+    let bus = stage.bus();
+    chat::join(&stage, &bus);
+    let (refuse, allow) = match dialect {
+        Dialect::Sqlite => (
+            "CREATE TRIGGER refuse BEFORE INSERT ON recent_chat BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER refuse",
+        ),
+        Dialect::Postgres => (
+            "ALTER TABLE recent_chat ADD CONSTRAINT refuse CHECK (username = '')",
+            "ALTER TABLE recent_chat DROP CONSTRAINT refuse",
+        ),
+    };
+    stage.db.batch(refuse);
+    chat::say(&bus, 1..=2);
+    eventually("two letters", || stage.count("SELECT count(*) FROM dead_letters") == 2);
+    let letters = |arguments: &[&str]| {
+        let output = stage.command().arg("dead-letters").args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+
+    let (code, listed, _) = letters(&["list"]);
+    assert_eq!((code, listed.lines().count()), (Some(0), 2), "{listed}");
+    assert!(listed.contains(r#""state":"waiting""#) && listed.contains("counter"), "{listed}");
+    let (code, _, error) = letters(&["apply", "1", "--by", "ada"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("the database still refuses dead letter 1"), "{error}");
+
+    stage.db.batch(allow);
+    assert_eq!(letters(&["apply", "1", "--by", "ada"]).0, Some(0));
+    assert_eq!(letters(&["drop", "2", "--by", "ada"]).0, Some(0));
+
+    chat::assert_all(&stage, 1);
+    let (code, _, error) = letters(&["apply", "2", "--by", "eve"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("dead letter 2 was dropped already"), "{error}");
+    let settled = "SELECT outcome || ' ' || settled_by FROM dead_letters ORDER BY id";
+    assert_eq!(stage.db.texts(settled), ["APPLIED ada", "DROPPED ada"]);
+    assert_eq!(letters(&["list"]).1, "");
+    assert_eq!(letters(&["list", "--include-settled"]).1.lines().count(), 2);
+    assert_eq!(replica.stop(), Some(0));
 }
 
 /// The table that is at fault has nothing to do with the events: they wait, even those that were not
