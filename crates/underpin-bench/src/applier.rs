@@ -24,7 +24,7 @@ pub(crate) async fn run(nats: &str, subject: String, file: &Path) -> anyhow::Res
     let mut messages = client.subscribe(subject).await?;
     let conn = Connection::open(file)?;
     let settings = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-                    PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON";
+                    PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
     conn.execute_batch(settings)?;
     let (queue, mut waiting) = mpsc::channel(65_536);
     let write = tokio::task::spawn_blocking(move || {

@@ -34,7 +34,7 @@ pub(crate) async fn prepare(dialect: Dialect) -> anyhow::Result<(TestDb, Db, Str
         db.log_chat(user(number), MESSAGE.to_owned(), NOW).await?;
     }
     let about = match dialect {
-        Dialect::Sqlite => "SQLite, WAL, synchronous=NORMAL".to_owned(),
+        Dialect::Sqlite => "SQLite, WAL, synchronous=FULL".to_owned(),
         Dialect::Postgres => {
             let mut conn = url.connect(&ConnectOptions::default()).await?;
             let version = conn.text("SHOW server_version").await?.unwrap_or_default();

@@ -33,7 +33,7 @@ pub(super) struct Bare {
 pub(super) fn open(file: &Path) -> anyhow::Result<Shared> {
     let conn = Connection::open(file)?;
     conn.execute_batch(
-        "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+        "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
          PRAGMA foreign_keys = ON",
     )?;
     let token_hash = conn.query_row("SELECT token_hash FROM api_tokens", [], |row| row.get(0))?;

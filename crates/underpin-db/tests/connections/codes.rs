@@ -22,7 +22,9 @@ async fn error(db: &Db, statements: &str) -> DbError {
 }
 
 async fn open(db: &TestDb) -> Db {
-    Db::connect(&db.database_url(), &PoolOptions { size: 1, ..PoolOptions::default() }).await.unwrap()
+    Db::connect(&db.database_url(), &PoolOptions { size: 1, ..PoolOptions::default() })
+        .await
+        .unwrap()
 }
 
 /// Of every class that PostgreSQL has, and whether an event is at fault.
@@ -88,7 +90,8 @@ fn the_code_is_of_the_error_that_is_told() {
         let late = error(&db, "INSERT INTO t VALUES (1)").await;
         assert_eq!((late.sqlstate.as_deref(), late.is_of_data()), (Some("23505"), true));
         let own = db.transaction(|_| {
-            async { Err::<(), _>(DbError { message: "ours".to_owned(), ..DbError::default() }) }.boxed()
+            async { Err::<(), _>(DbError { message: "ours".to_owned(), ..DbError::default() }) }
+                .boxed()
         });
         assert_eq!(own.await.unwrap_err().code(), None);
         // No text of the server is needed: its language is whatever it is.
@@ -136,7 +139,11 @@ fn every_kind_of_error_of_sqlite_is_judged() {
         let db = open(&ground).await;
         for (statements, code, of_data) in cases {
             let said = error(&db, statements).await;
-            assert_eq!((said.result_code, said.is_of_data()), (code, of_data), "{statements}: {said}");
+            assert_eq!(
+                (said.result_code, said.is_of_data()),
+                (code, of_data),
+                "{statements}: {said}"
+            );
         }
     });
 }

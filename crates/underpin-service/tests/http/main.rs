@@ -5,6 +5,7 @@
 mod access;
 mod api;
 mod browser;
+mod dead_letters;
 mod document;
 mod hostile;
 mod hosts;

@@ -5,6 +5,8 @@
 
 mod bus;
 mod chat;
+#[cfg(target_os = "linux")]
+mod clock;
 mod crash;
 // Only Linux gives a process a disk of its own.
 #[cfg(target_os = "linux")]

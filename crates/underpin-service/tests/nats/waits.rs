@@ -72,7 +72,9 @@ fn causes(dialect: Dialect, role: &str) -> Vec<Cause> {
             ),
             cause(
                 "sessions that may only read",
-                &format!("ALTER ROLE {role} SET default_transaction_read_only = on; {END_SESSIONS}"),
+                &format!(
+                    "ALTER ROLE {role} SET default_transaction_read_only = on; {END_SESSIONS}"
+                ),
                 &format!("ALTER ROLE {role} RESET default_transaction_read_only; {END_SESSIONS}"),
                 "25006",
             ),
@@ -115,7 +117,8 @@ fn during(stage: &Stage, cause: &Cause, work: impl FnOnce()) {
 /// What `/ready` answers.
 fn ready(replica: &Replica) -> (u16, Value) {
     let log = replica.log();
-    let address = log.split("listening on http://").nth(1).unwrap().split([' ', '"']).next().unwrap();
+    let address =
+        log.split("listening on http://").nth(1).unwrap().split([' ', '"']).next().unwrap();
     let address = address.trim_end_matches(':');
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!("GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
