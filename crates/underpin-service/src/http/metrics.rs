@@ -60,7 +60,7 @@ pub(super) async fn outbound(state: &State) -> Outbound {
 }
 
 /// How many events wait for a person, asked once a second at most.
-async fn dead_letters(state: &State) -> Option<i64> {
+pub(super) async fn dead_letters(state: &State) -> Option<i64> {
     let ask = async {
         let asked = tokio::time::timeout(PATIENCE, state.db.waiting_dead_letters()).await;
         asked.ok()?.inspect_err(|error| tracing::warn!("cannot count dead letters: {error}")).ok()

@@ -1,6 +1,9 @@
 //! The pages. `GET /`: how everything is, at a glance, without scripts.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{extract::State as Shared, http::StatusCode, response::Response};
 use underpin_db::DbError;
@@ -41,6 +44,10 @@ struct View {
     dialect: &'static str,
     health: Health,
     outbound: Outbound,
+    /// Events that wait for the database, since then.
+    waited: Option<Duration>,
+    /// Events that wait for a person; `None` when the database does not give it.
+    dead_letters: Option<i64>,
     /// `None` when the database does not give it.
     bot: Option<Bot>,
 }
@@ -67,8 +74,12 @@ pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> Response {
 async fn build(state: &State) -> Page {
     let now = clock::now();
     let bot = async { tokio::time::timeout(PATIENCE, bot(state, now)).await };
-    let (health, outbound, bot) =
-        tokio::join!(health::current(state), metrics::outbound(state), bot);
+    let (health, outbound, dead_letters, bot) = tokio::join!(
+        health::current(state),
+        metrics::outbound(state),
+        metrics::dead_letters(state),
+        bot
+    );
     let bot = match bot {
         Ok(Ok(bot)) => Some(bot),
         Ok(Err(error)) => {
@@ -79,7 +90,8 @@ async fn build(state: &State) -> Page {
     };
     let status = if bot.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let dialect = state.config.database_url.dialect().as_str();
-    let view = View { now, dialect, health, outbound, bot };
+    let waited = state.waiting.get().map(|wait| wait.elapsed());
+    let view = View { now, dialect, health, outbound, waited, dead_letters, bot };
     (status, view::page(&view).into_string())
 }
 

@@ -108,4 +108,5 @@ fn what_cannot_be_done_changes_nothing(#[case] dialect: Dialect) {
 
     assert_eq!(service.db.texts(waiting).len(), 2);
     assert!(service.get("/metrics").body.contains("underpin_dead_letters 2"));
+    assert!(service.get("/").body.contains("2 dead letters"));
 }

@@ -8,6 +8,7 @@ use super::{
     format::{date, length, number, share, span},
     frame::{Follow, header},
 };
+use crate::clock;
 
 /// Seconds after which the bot, which speaks every 10, counts as silent.
 const SILENT: i64 = 120;
@@ -44,6 +45,12 @@ fn top(view: &View, status: Option<&CurrentStatus>, channel: Option<&str>) -> Ma
     let line = html! { time { (date(view.now)) } " UTC" };
     let pills = html! {
         @if let Some(status) = status { (presence(status, view.now)) }
+        @if let Some(waited) = view.waited {
+            span.pill.bad { "events wait for " (span(clock::seconds(waited))) }
+        }
+        @if let Some(letters @ 1..) = view.dead_letters {
+            span.pill.warn { (number(letters)) " dead letters" }
+        }
         span.pill.(schema) { (word) }
     };
     header(channel.unwrap_or("Underpin"), &line, &pills)
