@@ -99,7 +99,7 @@ fn during(stage: &Stage, cause: &Cause, work: impl FnOnce()) {
     let (done, is_done) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            block_on(async || {
+            block_on(async move || {
                 let url = stage.db.database_url();
                 let mut conn = url.connect(&ConnectOptions::default()).await.unwrap();
                 conn.batch(&cause.begin).await.unwrap();
