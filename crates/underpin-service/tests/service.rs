@@ -208,7 +208,7 @@ fn a_migration_that_fails_ends_the_start_and_changes_nothing(#[case] dialect: Di
 
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let text = text(&output);
-    assert!(text.contains(&format!("migration {HEAD} create_service_state failed")), "{text}");
+    assert!(text.contains(&format!("migration {HEAD} add_dead_letters failed")), "{text}");
     assert!(text.contains("it was rolled back and left nothing"), "{text}");
     assert!(!text.contains("listening"), "{text}");
     assert_eq!((db.tables(), db.dump()), before);

@@ -60,8 +60,13 @@ impl Time {
     /// Reads the clock, and asks the database where the clock surprises.
     pub(crate) async fn read(&mut self, db: &Db) -> Result<Reading, DbError> {
         let read = Moment { wall: clock::now(), at: Instant::now() };
-        let trace =
-            if self.follows(read) { None } else { db.newest_trace(read.wall + TOLERANCE).await? };
+        let trace = if self.follows(read) {
+            None
+        } else {
+            let past = db.newest_trace(read.wall + TOLERANCE).await?;
+            // Where there is none, the clock is behind everything in the database.
+            if past.is_some() { past } else { db.newest_trace(i64::MAX).await? }
+        };
         let mut reading = self.take(read, trace);
         if let Some(server) = db.server_time().await?
             && server.abs_diff(read.wall) > TOLERANCE.unsigned_abs()
@@ -81,7 +86,8 @@ impl Time {
             || self.doubted.is_some_and(|doubted| doubted.leads_to(read))
     }
 
-    /// `trace`: the newest thing in the database that is not from the future, as this clock sees it.
+    /// `trace`: the newest thing in the database that is not from the future as this clock sees it, or the
+    /// newest of all where everything is.
     fn take(&mut self, read: Moment, trace: Option<i64>) -> Reading {
         if self.known.is_some_and(|known| known.leads_to(read)) {
             return self.believe(read);
@@ -95,7 +101,8 @@ impl Time {
             return Reading { now, believed: false };
         }
         let rested = trace.map(|trace| read.wall.saturating_sub(trace));
-        if rested.is_some_and(|rested| rested <= REST) || (trace.is_none() && self.known.is_none())
+        if rested.is_some_and(|rested| (-TOLERANCE..=REST).contains(&rested))
+            || (trace.is_none() && self.known.is_none())
         {
             return self.believe(read);
         }
@@ -201,7 +208,11 @@ mod tests {
     #[test]
     fn a_clock_that_is_behind_is_not_either_until_it_is_right() {
         follow(
-            "a start in 1970: nothing in the database is that old",
+            "a start in 1970 on a database of now",
+            &[(0, OLD, Some(NOW), doubted(NOW)), (9, NOW + 9, None, believed(NOW + 9))],
+        );
+        follow(
+            "a start in 1970 on a new database",
             &[(0, OLD, None, believed(OLD)), (9, NOW, Some(NOW - 60), believed(NOW))],
         );
         follow(
