@@ -56,7 +56,7 @@ impl Fleet<'_> {
             let key = row.key.as_deref().unwrap_or_default();
             known.get(key).copied().ok_or_else(|| {
                 let (place, then, now) = (&row.place, &run.source, &found.source);
-                run.refused(format!("is of {then}, and `{place}` is not among {now}"))
+                run.refused(&format!("is of {then}, and `{place}` is not among {now}"))
             })
         };
         let targets: Vec<_> = rows.iter().map(target).collect::<Result<_, _>>()?;
@@ -66,7 +66,7 @@ impl Fleet<'_> {
             let now = now.unwrap_or_else(|reason| format!("not to be told now: {reason}"));
             if *then != now {
                 let place = &row.place;
-                return Err(run.refused(format!(
+                return Err(run.refused(&format!(
                     "was made for `{place}` when it was {then}; now it is {now}"
                 )));
             }
@@ -78,16 +78,15 @@ impl Fleet<'_> {
     pub(crate) fn check_catalog(&self, run: &Run) -> Result<(), FleetError> {
         let (set, dialect) = (self.catalog.set(), self.catalog.dialect().to_string());
         if run.set != set {
-            return Err(run.refused(format!("is one of set `{}`, not of `{set}`", run.set)));
+            return Err(run.refused(&format!("is one of set `{}`, not of `{set}`", run.set)));
         }
         let (Some(was), Some(digest)) = (&run.dialect, &run.catalog) else {
             return Err(run.refused(
-                "was written by an older program, which did not note what it was made for"
-                    .to_owned(),
+                "was written by an older program, which did not note what it was made for",
             ));
         };
         if *was != dialect {
-            return Err(run.refused(format!("is one of {was}, and this is {dialect}")));
+            return Err(run.refused(&format!("is one of {was}, and this is {dialect}")));
         }
         let head = run.catalog_head.as_deref();
         let now = digest_of(self.catalog, head.and_then(|head| head.parse().ok()).as_ref());
@@ -95,7 +94,7 @@ impl Fleet<'_> {
             return Ok(());
         }
         let head = head.unwrap_or("base");
-        Err(run.refused(format!(
+        Err(run.refused(&format!(
             "was made for other migrations of set `{set}`: up to {head} they were {digest:.8}, and are \
              {now:.8} now"
         )))
@@ -104,8 +103,8 @@ impl Fleet<'_> {
 
 impl Run {
     /// The run cannot be gone on with, because it `reason`.
-    pub(crate) fn refused(&self, reason: String) -> FleetError {
-        let reason = printable::lines(&reason);
+    pub(crate) fn refused(&self, reason: &str) -> FleetError {
+        let reason = printable::lines(reason);
         let reason = format!(
             "{reason}: nothing was changed; go back to what it was made for, or begin a new run with \
              `underpin fleet {}`",
@@ -124,7 +123,8 @@ fn of_file(target: &Target) -> Identity {
         // Not every file system tells when it made a file.
         let made = file.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
         let made = made.unwrap_or(Duration::ZERO).as_nanos();
-        Ok(format!("the file {path:?} (number {}, made at {made})", file.ino()))
+        let path = path.display();
+        Ok(format!("the file `{path}` (number {}, made at {made})", file.ino()))
     };
     look(path).map_err(|error| error.to_string())
 }

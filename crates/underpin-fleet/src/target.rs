@@ -46,7 +46,7 @@ impl Target {
     /// share one, whatever bytes are in their names.
     pub(crate) fn key(&self) -> String {
         match &self.place {
-            Place::File(path) => format!("{path:?}"),
+            Place::File(path) => path.as_os_str().as_encoded_bytes().escape_ascii().to_string(),
             Place::Schema { database, schema } => format!("{} {schema:?}", database.address()),
             Place::Database(url) => url.address(),
         }

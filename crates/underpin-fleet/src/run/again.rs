@@ -77,7 +77,7 @@ impl Fleet<'_> {
             (None, _) => {
                 let kind =
                     format!("is of a kind that this program does not know: `{}`", last.action);
-                return Err(last.refused(kind));
+                return Err(last.refused(&kind));
             }
         };
         let targets = self.again(found, &last, &failed)?.into_iter().cloned().collect();
@@ -97,12 +97,12 @@ impl Fleet<'_> {
     fn options_of(&self, run: &Run) -> Result<RunOptions, FleetError> {
         self.check_catalog(run)?;
         serde_json::from_str(&run.options).map_err(|error| {
-            run.refused(format!("has options that this program does not know: {error}"))
+            run.refused(&format!("has options that this program does not know: {error}"))
         })
     }
 }
 
 fn goal(run: &Run, row: &TargetRow) -> Result<TargetGoal, FleetError> {
     let goal = row.goal.as_deref().and_then(TargetGoal::parse);
-    goal.ok_or_else(|| run.refused(format!("has a goal for `{}` that is not known", row.place)))
+    goal.ok_or_else(|| run.refused(&format!("has a goal for `{}` that is not known", row.place)))
 }

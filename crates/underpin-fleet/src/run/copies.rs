@@ -65,12 +65,15 @@ impl Copies {
             self.dir.join(begin)
         };
         let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
-        let free = (0..).map(place).find(is_free).unwrap_or_else(|| place(0));
+        let free = (0..u32::MAX).map(place).find(is_free).unwrap_or_else(|| place(0));
         // No other target has this number: a run that was killed left half a copy of this one.
         let mut half = free.clone().into_os_string();
         half.push(".new");
         if fs::remove_file(&half).is_ok() {
-            tracing::debug!("half a copy of an earlier try is gone: {half:?}");
+            tracing::debug!(
+                "half a copy of an earlier try is gone: {}",
+                Path::new(&half).display()
+            );
         }
         free
     }
