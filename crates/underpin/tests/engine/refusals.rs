@@ -225,7 +225,9 @@ fn without_code(db: &TestDb, catalog: &Catalog, goal: &Goal) -> Result<underpin:
 fn what_runs_is_not_called_interrupted(#[case] dialect: Dialect) {
     let db = TestDb::new(dialect);
     apply(&db, vec![table(1)]);
-    let catalog = catalog(dialect, vec![table(1), outside(slow(dialect, 2))]);
+    // It must still be at work after all the looks at it, on a busy machine as well.
+    let up = slowly(dialect).repeat(6) + &table(2).up;
+    let catalog = catalog(dialect, vec![table(1), outside(migration(2, "long", &up, ""))]);
     std::thread::scope(|scope| {
         let runner = scope.spawn(|| migrate(&db, &catalog, &Goal::Head));
         until_at_work(&db);
