@@ -12,6 +12,7 @@ mod journal;
 mod pooler;
 mod run;
 mod standing;
+mod tenants;
 mod together;
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::PathBuf, time::Duration};
