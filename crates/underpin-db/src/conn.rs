@@ -2,7 +2,7 @@
 
 use diesel::{
     RunQueryDsl as _, SqliteConnection,
-    connection::SimpleConnection as _,
+    connection::{DefaultLoadingMode, SimpleConnection as _},
     dsl::sql,
     sql_types::{Nullable, Text},
 };
@@ -208,6 +208,25 @@ impl Conn {
     /// The first column of every row, as text, without NULLs.
     pub async fn texts(&mut self, query: &str) -> Result<Vec<String>, DbError> {
         Ok(self.column(query).await?.into_iter().flatten().collect())
+    }
+
+    /// Calls `take` with the first column of each row, as text and without NULLs, and keeps none of them.
+    pub async fn each_text(
+        &mut self,
+        query: &str,
+        mut take: impl FnMut(&str),
+    ) -> Result<(), DbError> {
+        let Self::Sqlite(conn) = self else {
+            self.texts(query).await?.iter().for_each(|text| take(text));
+            return Ok(());
+        };
+        let query = sql::<Nullable<Text>>(query);
+        for row in query.load_iter::<Option<String>, DefaultLoadingMode>(conn)? {
+            if let Some(text) = row? {
+                take(&text);
+            }
+        }
+        Ok(())
     }
 
     async fn column(&mut self, query: &str) -> Result<Vec<Option<String>>, DbError> {

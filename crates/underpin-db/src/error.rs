@@ -1,6 +1,9 @@
 //! What a database, or the way to it, refused.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use crate::result_code as sqlite;
 
@@ -9,7 +12,10 @@ use crate::result_code as sqlite;
 #[expect(missing_docs, reason = "each message names its fields")]
 pub enum ConnectError {
     /// The directory of an SQLite file does not exist.
-    #[error("no directory `{}` for the database `{}`: create it, or correct the URL", directory.display(), path.display())]
+    #[error(
+        "no directory `{}` for the database `{}`: create it, or correct the URL{}",
+        directory.display(), path.display(), with_four_slashes(directory)
+    )]
     NoDirectory { directory: PathBuf, path: PathBuf },
     /// The SQLite file does not exist and was not to be created.
     #[error("no database `{}`: create it with `underpin upgrade`, or correct the URL", .0.display())]
@@ -17,6 +23,21 @@ pub enum ConnectError {
     /// There is a directory where the SQLite file should be.
     #[error("`{}` is a directory, expected a database file: correct the URL", .0.display())]
     Directory(PathBuf),
+    /// There is something where the SQLite file should be that keeps no bytes.
+    #[error("`{}` is {what}, expected a database file: correct the URL", path.display())]
+    NoRegularFile { path: PathBuf, what: &'static str },
+    /// The SQLite file has other names, and SQLite would look for its journal under one of them alone.
+    #[error(
+        "`{}` has {names} names (hard links), and a database must have one: remove the others, or make \
+         copies of them", path.display()
+    )]
+    Names { path: PathBuf, names: u64 },
+    /// Another program writes to the SQLite file.
+    #[error(
+        "another program writes to `{}`: stop it, or wait longer for it with `--lock-wait`",
+        path.display()
+    )]
+    Busy { path: PathBuf },
     /// The SQLite file may not be written.
     #[error("`{}` is read-only: allow writing, or use another copy", .0.display())]
     ReadOnly(PathBuf),
@@ -43,12 +64,25 @@ pub enum ConnectError {
     Refused { target: String, source: DbError },
 }
 
+/// What `sqlite:///tmp/app.db` was to mean, where only the absolute directory is there.
+fn with_four_slashes(directory: &Path) -> String {
+    let absolute = Path::new("/").join(directory);
+    if directory.is_absolute() || !absolute.is_dir() {
+        return String::new();
+    }
+    format!(
+        "; the path in `{}` begins after four slashes: `sqlite:///{}/…`",
+        absolute.display(),
+        absolute.display()
+    )
+}
+
 impl ConnectError {
     /// Whether only another configuration can help, and no waiting.
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Open { .. } | Self::Unreachable { .. } => false,
+            Self::Open { .. } | Self::Busy { .. } | Self::Unreachable { .. } => false,
             // Starting up or shutting down (57P), or out of connections (53).
             Self::Refused { source, .. } => {
                 let code = source.sqlstate.as_deref().unwrap_or_default();
@@ -117,6 +151,14 @@ impl DbError {
     fn is_about_values(&self) -> bool {
         let code = self.sqlstate.as_deref().unwrap_or_default();
         ["22", "23", "44"].iter().any(|class| code.starts_with(class))
+    }
+}
+
+impl DbError {
+    /// SQLite: whether another connection kept the file to itself for longer than this one waits.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.message == "database is locked"
     }
 }
 

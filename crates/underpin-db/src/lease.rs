@@ -1,11 +1,12 @@
 //! Locks that say who is alive and who leads.
 
 use std::{
-    fs::{File, TryLockError},
-    path::PathBuf,
+    fs::TryLockError,
+    io,
+    path::{Path, PathBuf},
 };
 
-use crate::{Conn, ConnectError, ConnectOptions, DatabaseUrl, DbError};
+use crate::{Conn, ConnectError, ConnectOptions, DatabaseUrl, DbError, NamedFile};
 
 /// A named lock of one database, held by a process until it lets go or dies.
 ///
@@ -15,9 +16,9 @@ pub struct Lease(Place);
 
 enum Place {
     Sqlite {
-        file: File,
         path: PathBuf,
-        held: bool,
+        /// While it is held.
+        held: Option<NamedFile>,
     },
     Postgres {
         conn: Box<Conn>,
@@ -42,7 +43,7 @@ impl Lease {
     ///
     /// When the database does not answer, or the file beside it cannot be written.
     pub async fn open(url: &DatabaseUrl, name: &str) -> Result<Self, ConnectError> {
-        let Some(database) = url.sqlite_path() else {
+        let Some(database) = url.database_file()? else {
             let options = ConnectOptions {
                 application_name: format!("underpin-{name}"),
                 ..ConnectOptions::default()
@@ -55,41 +56,34 @@ impl Lease {
             let key = format!("hashtextextended(current_database() || '{place}', 0)");
             return Ok(Self(Place::Postgres { conn: Box::new(conn), key }));
         };
-        let mut path = database.as_os_str().to_owned();
-        path.push(format!(".underpin.{name}"));
-        let path = PathBuf::from(path);
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|error| ConnectError::Open {
+        database.has_one_name()?;
+        let path = database.beside(&format!(".underpin.{name}"));
+        let file = file(&path).map_err(|error| ConnectError::Open {
             path: path.clone(),
             source: DbError { message: error.to_string(), ..DbError::default() },
-        })?;
-        Ok(Self(Place::Sqlite { file, path, held: false }))
+        });
+        file.map(|_| Self(Place::Sqlite { path, held: None }))
     }
 
     /// Takes it if it is free, and says whether it is held now.
     ///
     /// Asked again, it says whether it is still held: a restart of the server takes a lease away,
-    /// and so does a pooler that gives the session to others. Then it is taken again, if it is free.
+    /// and so does a pooler that gives the session to others, and on SQLite whoever removes or replaces the
+    /// file. Then it is taken again, if it is free.
     ///
     /// # Errors
     ///
     /// When the connection is lost, and the lease with it, or the file system has no locks.
     pub async fn hold(&mut self, hold: Hold) -> Result<bool, DbError> {
         match &mut self.0 {
-            Place::Sqlite { held: true, .. } => Ok(true),
-            Place::Sqlite { file, path, held } => {
-                let taken = match hold {
-                    Hold::Shared => file.try_lock_shared(),
-                    Hold::Alone => file.try_lock(),
-                };
-                *held = taken.is_ok();
-                match taken {
-                    Ok(()) | Err(TryLockError::WouldBlock) => Ok(*held),
-                    Err(TryLockError::Error(error)) => Err(DbError {
-                        message: format!("cannot lock `{}`: {error}", path.display()),
-                        ..DbError::default()
-                    }),
-                }
+            Place::Sqlite { held: Some(file), .. } if file.has_its_name() => Ok(true),
+            Place::Sqlite { path, held } => {
+                *held = None;
+                *held = lock(path, hold).map_err(|error| DbError {
+                    message: format!("cannot lock `{}`: {error}", path.display()),
+                    ..DbError::default()
+                })?;
+                Ok(held.is_some())
             }
             Place::Postgres { conn, key } => {
                 let shared = if hold == Hold::Shared { "_shared" } else { "" };
@@ -107,17 +101,40 @@ impl Lease {
     /// Lets go. A failure is of no consequence: a lost connection holds nothing.
     pub async fn release(&mut self) {
         match &mut self.0 {
-            Place::Sqlite { file, path, held } => {
-                *held = false;
-                if let Err(error) = file.unlock() {
-                    tracing::debug!(%error, "cannot unlock `{}`", path.display());
-                }
-            }
+            // Closing the file unlocks it.
+            Place::Sqlite { held, .. } => *held = None,
             Place::Postgres { conn, .. } => {
                 if let Err(error) = conn.batch("SELECT pg_advisory_unlock_all()").await {
                     tracing::debug!(%error, "the connection of the lease is gone already");
                 }
             }
         }
+    }
+}
+
+/// The file under the name `path`, made when it is not there. Nothing is ever written to it.
+fn file(path: &Path) -> io::Result<NamedFile> {
+    if let Some(file) = NamedFile::open(path)? {
+        return Ok(file);
+    }
+    match NamedFile::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            NamedFile::open(path)?.ok_or(error)
+        }
+        made => made,
+    }
+}
+
+/// The locked file; `None` when others have it, or it lost its name meanwhile.
+fn lock(path: &Path, hold: Hold) -> io::Result<Option<NamedFile>> {
+    let named = file(path)?;
+    let taken = match hold {
+        Hold::Shared => named.file().try_lock_shared(),
+        Hold::Alone => named.file().try_lock(),
+    };
+    match taken {
+        Ok(()) => Ok(Some(named).filter(NamedFile::has_its_name)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }

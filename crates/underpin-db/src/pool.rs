@@ -11,8 +11,8 @@ use diesel_async::{
 use futures_util::FutureExt as _;
 
 use crate::{
-    ConnectError, ConnectOptions, DatabaseUrl, DbConn, DbError, PgManager, Rows, SqliteConn,
-    inline, sqlite, url::Target,
+    ConnectError, ConnectOptions, DatabaseFile, DatabaseUrl, DbConn, DbError, PgManager, Rows,
+    SqliteConn, inline, sqlite, url::Target,
 };
 
 /// A pooled PostgreSQL connection.
@@ -87,7 +87,7 @@ impl Db {
         drop(url.connect(&connect).await?);
         let db = match &url.target {
             Target::Sqlite(sqlite::Place::File(path)) => {
-                let uri = sqlite::uri(path, "mode=rw");
+                let uri = sqlite::uri(DatabaseFile::find(path)?.path(), "mode=rw");
                 let writer = sqlite_pool(&uri, 1, options, false);
                 let readers = sqlite_pool(&uri, options.size, options, true);
                 Self::Sqlite { writer, readers }

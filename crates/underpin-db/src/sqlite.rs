@@ -1,13 +1,10 @@
 //! Opens SQLite files, and says in plain words why one cannot be opened.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 
-use crate::{Access, ConnectError, ConnectOptions, DbError, durable};
+use crate::{Access, ConnectError, ConnectOptions, DatabaseFile, DbError, durable, file};
 
 /// Where an SQLite database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +21,17 @@ impl Place {
         options: &ConnectOptions,
     ) -> Result<SqliteConnection, ConnectError> {
         let mut created = None;
-        let mut conn = match self {
-            Self::Memory => open(":memory:", Path::new(":memory:"))?,
+        let (mut conn, path) = match self {
+            Self::Memory => (open(":memory:", Path::new(":memory:"))?, Path::new(":memory:")),
             Self::File(path) => {
-                check(path, options.access)?;
-                created = Some(path).filter(|path| !path.exists());
+                let file = DatabaseFile::find(path)?;
+                file.allows(options.access, path)?;
+                created = file.id().is_none().then(|| file.path().to_owned());
                 if options.access == Access::ReadOnly {
-                    heal(path);
+                    heal(&file);
                 }
-                open_file(path, options.access)?
+                (open_file(&file, path, options.access)?, path.as_path())
             }
-        };
-        let path = match self {
-            Self::Memory => Path::new(":memory:"),
-            Self::File(path) => path,
         };
         // The time-out comes first: each later statement may meet another writer. Reading the
         // schema's version makes SQLite look at the file, which opening it does not. Without a WAL a commit
@@ -50,7 +44,7 @@ impl Place {
         conn.batch_execute(&settings).map_err(|error| explain(path, error.into()))?;
         if let Some(created) = created {
             // SQLite leaves the name of a new file to chance.
-            durable::sync_name(created).map_err(|error| {
+            durable::sync_name(&created).map_err(|error| {
                 explain(path, DbError { message: error.to_string(), ..DbError::default() })
             })?;
         }
@@ -58,46 +52,29 @@ impl Place {
     }
 }
 
-/// Finds what SQLite would call "unable to open database file", whatever it is.
-fn check(path: &Path, access: Access) -> Result<(), ConnectError> {
-    let found = fs::metadata(path).ok();
-    match found {
-        Some(file) if file.is_dir() => Err(ConnectError::Directory(path.to_owned())),
-        Some(file) if access != Access::ReadOnly && file.permissions().readonly() => {
-            Err(ConnectError::ReadOnly(path.to_owned()))
-        }
-        Some(_) => Ok(()),
-        None if access != Access::Create => Err(ConnectError::NoFile(path.to_owned())),
-        None => match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            Some(directory) if !directory.is_dir() => Err(ConnectError::NoDirectory {
-                directory: directory.to_owned(),
-                path: path.to_owned(),
-            }),
-            _ => Ok(()),
-        },
-    }
-}
-
 /// A writer that was killed leaves a journal, and a reader who may not write cannot take the half
-/// transaction back. Somebody who may reads once, and it is done.
-fn heal(path: &Path) {
-    let mut journal = path.as_os_str().to_owned();
-    journal.push("-journal");
-    if Path::new(&journal).exists()
-        && let Ok(mut conn) = open_file(path, Access::ReadWrite)
+/// transaction back. Where writing is allowed, reading once does it.
+fn heal(file: &DatabaseFile) {
+    if file.beside("-journal").exists()
+        && let Ok(mut conn) = open_file(file, file.path(), Access::ReadWrite)
         && let Err(error) = conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA schema_version")
     {
-        tracing::debug!(%error, "the journal of `{}` stays", path.display());
+        tracing::debug!(%error, "the journal of `{}` stays", file.path().display());
     }
 }
 
-fn open_file(path: &Path, access: Access) -> Result<SqliteConnection, ConnectError> {
+/// Opens `file`, which people call `path`.
+fn open_file(
+    file: &DatabaseFile,
+    path: &Path,
+    access: Access,
+) -> Result<SqliteConnection, ConnectError> {
     let mode = match access {
         Access::ReadOnly => "ro",
         Access::ReadWrite => "rw",
         Access::Create => "rwc",
     };
-    open(&uri(path, &format!("mode={mode}")), path)
+    open(&uri(file.path(), &format!("mode={mode}")), path)
 }
 
 fn open(uri: &str, path: &Path) -> Result<SqliteConnection, ConnectError> {
@@ -110,6 +87,15 @@ fn explain(path: &Path, source: DbError) -> ConnectError {
     if source.message.contains("not a database") {
         return ConnectError::NotADatabase(path.to_owned());
     }
+    if source.is_busy() {
+        return ConnectError::Busy { path: path.to_owned() };
+    }
+    let source = match source.message.as_str() {
+        "unable to open database file" => {
+            DbError { message: format!("{}: {}", source.message, file::rights(path)), ..source }
+        }
+        _ => source,
+    };
     ConnectError::Open { path: path.to_owned(), source }
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, fmt::Write as _, path::Path, str::FromStr};
 
 use crate::{
-    Conn, ConnectError, ConnectOptions, Dialect,
+    Conn, ConnectError, ConnectOptions, DatabaseFile, Dialect,
     postgres::{Environment, Server},
     sqlite::Place,
 };
@@ -35,6 +35,12 @@ pub enum UrlError {
     /// It names SQLite and no file.
     #[error("expected a file in `{text}`: write `sqlite://data/app.db`")]
     NoFile { text: String },
+    /// It names a machine, or has SQLite's own form of a URL in it.
+    #[error(
+        "`{text}` is no path of a file: write `sqlite://data/app.db`, or `sqlite:////absolute/app.db` with \
+         four slashes"
+    )]
+    NoPath { text: String },
     /// It has options that SQLite files do not take here.
     #[error("`?{options}` is not understood in an SQLite URL: leave it out")]
     SqliteOptions { options: String },
@@ -99,6 +105,15 @@ impl DatabaseUrl {
                 format!("postgres://{}{}", server.address(), path.unwrap_or_default())
             }
         }
+    }
+
+    /// The same file as SQLite finds it, which need not be there yet; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When there is something else than a file, or its directory is not there.
+    pub fn database_file(&self) -> Result<Option<DatabaseFile>, ConnectError> {
+        self.sqlite_path().map(DatabaseFile::find).transpose()
     }
 
     /// Whether it is gone when its one connection closes.
@@ -185,7 +200,8 @@ fn describe(text: &str, scheme: &str) -> String {
     }
 }
 
-/// `///relative`, `////absolute`, `//relative`, `relative` and `:memory:`, after `sqlite:`.
+/// `///relative`, `////absolute`, `//relative`, `relative` and `:memory:`, after `sqlite:`. More slashes than
+/// four are one path as well.
 fn place(text: &str, rest: &str) -> Result<Place, UrlError> {
     let path = match rest.strip_prefix("///").or_else(|| rest.strip_prefix("//")) {
         Some(path) => path,
@@ -195,8 +211,15 @@ fn place(text: &str, rest: &str) -> Result<Place, UrlError> {
     if !options.is_empty() {
         return Err(UrlError::SqliteOptions { options: options.to_owned() });
     }
+    let machine = rest.starts_with("//") && !rest.starts_with("///");
     match path {
         "" => Err(UrlError::NoFile { text: text.to_owned() }),
+        _ if path.starts_with("file:") || path.contains('\0') => {
+            Err(UrlError::NoPath { text: text.to_owned() })
+        }
+        _ if machine && path.split('/').next() == Some("localhost") => {
+            Err(UrlError::NoPath { text: text.to_owned() })
+        }
         ":memory:" => Ok(Place::Memory),
         path => Ok(Place::File(path.into())),
     }

@@ -333,10 +333,13 @@ async fn transform(
     found: &Found<'_>,
     definitions: &reference::Definitions,
 ) -> Result<Vec<String>, StepCause> {
-    let guard = match session.conn.dialect() {
-        Dialect::Sqlite => Some(Guard::before(&mut session.conn).await?),
-        Dialect::Postgres => None,
-    };
+    let sqlite = session.conn.dialect() == Dialect::Sqlite;
+    let up = found.shape.and_then(|shape| shape.up.as_deref()).unwrap_or_default();
+    let mut guard = Guard::default();
+    if sqlite {
+        let before = Guard::before(&mut session.conn, up, None).await?;
+        guard = before.rebuilding(&mut session.conn).await?;
+    }
     for table in &found.leftovers {
         let table = session.tables.qualified(&identifier(table));
         session.conn.batch(&format!("DROP TABLE {table}")).await?;
@@ -346,18 +349,20 @@ async fn transform(
             session.conn.batch(&statement).await?;
         }
     }
-    if let Some(up) = found.shape.and_then(|shape| shape.up.as_deref()) {
-        session.as_user().await?;
-        let statements = statement::split(up, session.conn.dialect());
-        for statement in statements.map_err(|error| StepCause::Unreadable(error.to_string()))? {
-            session.conn.batch(statement.text).await?;
+    session.as_user().await?;
+    let statements = statement::split(up, session.conn.dialect());
+    for statement in statements.map_err(|error| StepCause::Unreadable(error.to_string()))? {
+        if sqlite {
+            let enforced = found.shape.is_none_or(|shape| shape.foreign_keys);
+            guard.statement(&mut session.conn, statement.text, enforced).await?;
         }
-        if session.conn.dialect() == Dialect::Postgres {
-            session.conn.batch(CONSTRAINTS).await?;
-        }
-        session.as_ours().await?;
+        session.conn.batch(statement.text).await?;
     }
-    if let Some(guard) = guard {
+    if !sqlite {
+        session.conn.batch(CONSTRAINTS).await?;
+    }
+    session.as_ours().await?;
+    if sqlite {
         guard.after(&mut session.conn).await?;
     }
     let live = session.inspect().await?;

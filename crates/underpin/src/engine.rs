@@ -16,13 +16,14 @@ pub use standing::Standing;
 
 use crate::{
     Direction, Error, Goal, Grouping, History, Options, Plan, Proof, Refusal, Refused, Report,
-    Step, StepError, StepReport, adopt,
+    Step, StepCause, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, RunLock, jittered},
     plan::plan,
     proof::Proving,
     session::Session,
-    stepwise, transaction,
+    stepwise,
+    transaction::{self, Failure},
 };
 
 /// Brings one database to where a catalog wants it.
@@ -297,6 +298,9 @@ impl<'a> Engine<'a> {
         loop {
             let (result, blockers) = match lock {
                 Lock::Postgres(lock) => lock.watch(session, steps, &self.options).await,
+                Lock::Sqlite(file) if !file.is_held() => {
+                    (Err(Failure::new(0, StepCause::LockLost)), None)
+                }
                 _ => (transaction::run(session, steps).await, None),
             };
             let failure = match result {
@@ -374,6 +378,7 @@ impl<'a> Engine<'a> {
             application_name: self.options.application_name.clone(),
             lock_timeout: Some(self.options.lock_timeout),
             statement_timeout: self.options.statement_timeout,
+            busy_timeout: self.options.lock_wait,
             ..ConnectOptions::default()
         }
     }

@@ -143,6 +143,14 @@ pub enum Error {
     /// Only SQLite files are copied here.
     #[error("only SQLite files are backed up here: use `pg_dump`, or leave `--backup` out")]
     NoBackup,
+    /// The first bytes of an SQLite file could not be read.
+    #[error("cannot read the header of `{}`", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The lock's file could not be made.
     #[error("cannot lock `{path}`")]
     LockFile {
@@ -160,7 +168,14 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, DbError> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
-        self.map_err(|source| Error::Database { doing, source })
+        self.map_err(|mut source| {
+            if source.is_busy() {
+                let hint =
+                    "another program writes to it: stop it, or wait longer with `--lock-wait`";
+                source.hint = Some(hint.to_owned());
+            }
+            Error::Database { doing, source }
+        })
     }
 }
 
@@ -375,10 +390,10 @@ pub enum StepCause {
     /// The database refused a statement.
     #[error(transparent)]
     Database(DbError),
-    /// A table has fewer rows than before a migration that only rebuilds.
+    /// SQLite: rows are gone that no `DELETE` names.
     #[error(
-        "table `{table}` had {before} rows and would have {after}: a migration with \
-         `foreign_keys = false` must keep every row"
+        "table `{table}` had {before} rows and would have {after}, and {lost} of those that it had would be \
+         gone: copy every row, or say what may go with `DELETE FROM`"
     )]
     RowsLost {
         /// The table.
@@ -387,10 +402,38 @@ pub enum StepCause {
         before: u64,
         /// Rows after.
         after: u64,
+        /// Rows of before that are not there after, as their keys tell.
+        lost: u64,
+    },
+    /// SQLite: objects would be left behind that do not work any more.
+    #[error(
+        "it would leave behind what does not work any more:\n{0}\n  make it anew in the script, or drop it"
+    )]
+    Dangling(String),
+    /// SQLite: a table that was built anew would give numbers again.
+    #[error(
+        "`{table}` gave the numbers up to {before}, and would go on after {after} and give some again: before \
+         `DROP TABLE {table}` run `DELETE FROM sqlite_sequence WHERE name = 'NEW'; INSERT INTO sqlite_sequence \
+         (name, seq) SELECT 'NEW', seq FROM sqlite_sequence WHERE name = '{table}'`, where NEW is the table that \
+         takes its place"
+    )]
+    Numbers {
+        /// The table, which has AUTOINCREMENT.
+        table: String,
+        /// The highest number that it gave.
+        before: i64,
+        /// The number that the next one would follow.
+        after: i64,
+    },
+    /// SQLite: another program kept the file to itself for as long as this one waits.
+    #[error("another program writes to `{}`: stop it, or wait longer for it with `--lock-wait`", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
     },
     /// SQLite: dropping a table would take rows of another one along.
     #[error(
-        "dropping `{table}` deletes or empties {count} rows of `{child}` that refer to it: if the \
+        "dropping `{table}` deletes or empties {count} rows of `{child}` that refer to it, or to what does: if the \
          table is built anew, set `foreign_keys = false` under `[underpin]` in `metadata.toml`"
     )]
     Cascade {
@@ -546,6 +589,11 @@ impl From<DbError> for StepCause {
 }
 
 impl StepCause {
+    /// SQLite: whether another program kept the file to itself.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. }) || self.database().is_some_and(DbError::is_busy)
+    }
+
     /// The function that failed, if it was one.
     fn code(&self) -> Option<&'static str> {
         match self {

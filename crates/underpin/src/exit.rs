@@ -3,7 +3,7 @@
 //! The command line and the service share them, so that a script can tell the outcomes apart
 //! whichever of the two it starts.
 
-use underpin_db::DbError;
+use underpin_db::{ConnectError, DbError};
 
 use crate::{Error, StepCause};
 
@@ -15,7 +15,7 @@ pub const USAGE: u8 = 2;
 pub const REFUSED: u8 = 3;
 /// Something is pending.
 pub const PENDING: u8 = 4;
-/// Another runner is at work, and the wait for it ran out or there was none.
+/// Another runner is at work, or another program at an SQLite file, and the wait for it ran out or there was none.
 pub const LOCKED: u8 = 5;
 
 /// The exit code of a run that ended in `error`.
@@ -36,7 +36,9 @@ pub fn code(error: &Error) -> u8 {
         | Error::Hidden { .. }
         | Error::ScriptNeedsHistory(_)
         | Error::ScriptWithoutCode { .. } => REFUSED,
-        Error::Locked { .. } => LOCKED,
+        Error::Locked { .. } | Error::Connect(ConnectError::Busy { .. }) => LOCKED,
+        Error::Database { source, .. } if source.is_busy() => LOCKED,
+        Error::Step(step) if step.cause.is_busy() => LOCKED,
         _ => FAILED,
     }
 }

@@ -7,6 +7,7 @@
 mod adopt;
 mod checkpoint;
 mod code;
+mod dangling;
 mod diesel;
 mod engine;
 mod error;

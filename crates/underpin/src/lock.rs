@@ -9,12 +9,9 @@
 //! SQLite: a lock of the operating system on a file beside the database, which the kernel frees
 //! when the process dies. SQLite's own lock cannot serve, for it ends with each transaction.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use underpin_db::{Conn, ConnectOptions, DatabaseUrl};
+use underpin_db::{Conn, ConnectOptions, DatabaseFile, DatabaseUrl};
 
 use crate::{
     Error, Options, error::Doing, frame::Frame, history::Tables, session::Session, sql::literal,
@@ -55,8 +52,11 @@ impl Lock {
         run: Option<&RunLock>,
     ) -> Result<Self, Error> {
         let wait = options.lock_wait;
-        let mut candidate = match (url.sqlite_path(), session.tables.schema()) {
-            (Some(path), _) => Candidate::Sqlite(path, run),
+        let mut candidate = match (url.database_file()?, session.tables.schema()) {
+            (Some(file), _) => {
+                file.has_one_name()?;
+                Candidate::Sqlite(file, run)
+            }
             (None, None) => return Ok(Self::Memory),
             (None, Some(schema)) => {
                 // The lock's own connection waits for nothing in the server.
@@ -100,7 +100,8 @@ impl Lock {
         match self {
             Self::Postgres(lock) => lock.is_held().await,
             Self::Lease(lease) => lease.is_held().await,
-            Self::Memory | Self::Sqlite(_) => Ok(true),
+            Self::Sqlite(file) => Ok(file.is_held()),
+            Self::Memory => Ok(true),
         }
     }
 
@@ -137,7 +138,7 @@ impl Lock {
 }
 
 enum Candidate<'a> {
-    Sqlite(&'a Path, Option<&'a RunLock>),
+    Sqlite(DatabaseFile, Option<&'a RunLock>),
     Postgres(PostgresLock),
     Lease(Applicant),
 }
@@ -146,11 +147,11 @@ impl Candidate<'_> {
     /// Takes the lock if it is free; gives itself back if it is not.
     async fn attempt(self) -> Result<Result<Lock, Self>, Error> {
         match self {
-            Self::Sqlite(database, run) => match LockFile::try_lock(database, run) {
+            Self::Sqlite(database, run) => match LockFile::try_lock(&database, run) {
                 Ok(Some(file)) => Ok(Ok(Lock::Sqlite(file))),
                 Ok(None) => Ok(Err(Self::Sqlite(database, run))),
                 Err(source) => {
-                    let path = file::beside(database).display().to_string();
+                    let path = file::beside(&database).display().to_string();
                     Err(Error::LockFile { path, source })
                 }
             },
@@ -221,10 +222,11 @@ fn key_of(name: &str) -> String {
 
 /// Who is at work on a database now, as far as that can be told without taking the lock.
 pub(crate) async fn at_work(url: &DatabaseUrl, conn: &mut Conn, tables: &Tables) -> Option<String> {
-    match (url.sqlite_path(), tables.schema()) {
+    let file = url.database_file().ok().flatten();
+    match (file, tables.schema()) {
         (Some(path), _) => {
-            let holder = || file::holder(path).unwrap_or_else(|| UNKNOWN.to_owned());
-            file::is_held(path).then(holder)
+            let holder = || file::holder(&path).unwrap_or_else(|| UNKNOWN.to_owned());
+            file::is_held(&path).then(holder)
         }
         (None, Some(schema)) => match holder_of(conn, &key(schema)).await {
             Some(holder) => Some(holder),

@@ -6,18 +6,18 @@
 //! any more, and the history is read instead. What it cannot notice is a history that other tools
 //! changed without a change of the schema.
 //!
-//! Marks are negative. A number above zero is somebody else's, and stays.
+//! Marks are negative. A number that is neither zero nor proven to be a mark is another program's, and stays.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read as _},
     path::Path,
 };
 
-use underpin_catalog::{Catalog, Checksum, Dialect, Version};
-use underpin_db::DbError;
+use underpin_catalog::{Catalog, Checksum, Dialect, Migration, Version};
+use underpin_db::{DatabaseFile, DbError};
 
-use crate::{History, adopt, session::Session};
+use crate::{Error, History, adopt, session::Session};
 
 /// The marks that the versions of a catalog leave in SQLite files.
 #[derive(Debug)]
@@ -46,11 +46,13 @@ impl<'a> Marks<'a> {
     ///
     /// A file of no bytes, without a journal, is an empty database. `None` means that the history has to be read: the file was never marked, somebody else changed
     /// its schema since, a journal stands beside it, or it is no database.
-    pub fn history(&self, path: &Path) -> io::Result<Option<History>> {
-        if fs::metadata(path)?.len() == 0 && !has_journal(path) {
+    pub fn history(&self, path: &Path) -> Result<Option<History>, Error> {
+        let file = DatabaseFile::find(path)?;
+        let failed = |error: io::Error| Error::Header { path: path.to_owned(), source: error };
+        if fs::metadata(file.path()).map_err(failed)?.len() == 0 && !file.has_journal() {
             return Ok(Some(History::default()));
         }
-        let Some(header) = Header::read(path)? else { return Ok(None) };
+        let Some(header) = Header::read(&file).map_err(failed)? else { return Ok(None) };
         let fits = |digest: &u64| mark(*digest, header.schema_changes) == header.user_version;
         // Most files of a fleet are at head.
         let Some(index) = self.digests.iter().rposition(fits) else { return Ok(None) };
@@ -67,29 +69,20 @@ struct Header {
 
 impl Header {
     /// `None` for what is no whole database without its journal.
-    fn read(path: &Path) -> io::Result<Option<Self>> {
+    fn read(file: &DatabaseFile) -> io::Result<Option<Self>> {
         let mut bytes = [0; 100];
-        match File::open(path)?.read_exact(&mut bytes) {
+        match file.open()?.read_exact(&mut bytes) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             result => result?,
         }
         // Looked for afterwards: a change that was under way while the header was read is told by them.
-        if has_journal(path) || !bytes.starts_with(b"SQLite format 3\0") {
+        if file.has_journal() || !bytes.starts_with(b"SQLite format 3\0") {
             return Ok(None);
         }
         let number = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|index| bytes[at + index]));
         let (schema_changes, user_version) = (number(40), number(60).cast_signed());
         Ok((user_version < 0).then_some(Self { schema_changes, user_version }))
     }
-}
-
-/// Whether the file at `path` is only a part of what is in the database.
-fn has_journal(path: &Path) -> bool {
-    ["-wal", "-journal"].iter().any(|end| {
-        let mut journal = path.as_os_str().to_owned();
-        journal.push(end);
-        fs::metadata(journal).is_ok_and(|file| file.len() > 0)
-    })
 }
 
 /// A digest of a history.
@@ -125,20 +118,50 @@ impl Session<'_> {
         self.conn.batch(&end).await
     }
 
-    /// A history that is not one set's alone, or that must be looked at, gets no mark.
+    /// Finds out whether the number in the header is a mark that the engine made, given the `history` that
+    /// the file has. Any number below zero may be another program's, so a mark is believed by proof alone:
+    /// it fits a history that the file has or had.
+    pub(crate) async fn look_at_mark(&mut self, history: &History) -> Result<(), DbError> {
+        if self.conn.dialect() != Dialect::Sqlite {
+            return Ok(());
+        }
+        let user_version = self.number("PRAGMA user_version").await?;
+        let last = self.number("PRAGMA schema_version").await?.cast_unsigned();
+        self.marked = None;
+        if user_version < 0 {
+            let mut digests = Marks::new(self.catalog).digests;
+            digests.reverse();
+            digests.splice(0..0, prefixes(self.catalog.set(), history));
+            // Others may have changed the schema since.
+            let mut schemas = (last.saturating_sub(LOOK_BACK)..=last).rev();
+            let ours = |schema| digests.iter().any(|digest| mark(*digest, schema) == user_version);
+            self.marked = schemas.any(ours).then_some(user_version);
+        }
+        Ok(())
+    }
+
+    /// Says in the header what the history is. One that is not one set's alone, that has gaps or that must be
+    /// looked at gets no mark, and a number of another program stays.
     async fn mark(&mut self, history: &History) -> Result<(), DbError> {
         let user_version = self.number("PRAGMA user_version").await?;
-        if user_version > 0 {
+        if user_version != 0 && self.marked != Some(user_version) {
             return Ok(());
         }
         let schema_changes = self.number("PRAGMA schema_version").await?;
         // SQLite shows its unsigned number as a signed one.
-        let wanted = digest_of(self.catalog.set(), history)
-            .map_or(0, |digest| mark(digest, schema_changes.cast_unsigned()));
+        let digest = digest_of(self.catalog.set(), history).filter(|_| !self.has_gaps(history));
+        let wanted = digest.map_or(0, |digest| mark(digest, schema_changes.cast_unsigned()));
+        self.marked = Some(wanted);
         if wanted == user_version {
             return Ok(());
         }
         self.conn.batch(&format!("PRAGMA user_version = {wanted}")).await
+    }
+
+    /// Whether a version of the catalog is applied and an older one is not.
+    fn has_gaps(&self, history: &History) -> bool {
+        let applied = |one: &Migration| history.applied.contains_key(&one.version);
+        self.catalog.migrations().iter().skip_while(|one| applied(one)).any(applied)
     }
 
     /// A number of the header; these two have 32 bits.
@@ -146,6 +169,23 @@ impl Session<'_> {
         let text = self.conn.text(pragma).await?;
         Ok(text.and_then(|text| text.parse().ok()).unwrap_or_default())
     }
+}
+
+/// How many changes of the schema by others a mark is known after.
+const LOOK_BACK: u32 = 256;
+
+/// The digests of a history and of those before it, newest first.
+fn prefixes(set: &str, history: &History) -> Vec<u64> {
+    let mut digest = Digest::of(set);
+    let known = history.applied.iter().map_while(|(version, sum)| Some((version, (*sum)?)));
+    let mut digests: Vec<_> = known
+        .map(|(version, checksum)| {
+            digest.add(version, checksum);
+            digest.value()
+        })
+        .collect();
+    digests.reverse();
+    digests
 }
 
 /// `None` for a history that no catalog of `set` alone would give.

@@ -1,17 +1,26 @@
-//! Proves that a migration which rebuilds SQLite tables lost nothing.
+//! Proves that a script lost no rows of an SQLite database and left nothing dangling.
 //!
 //! A rebuild drops a table and puts another in its place. With foreign keys enforced, the drop
 //! would delete the rows of every cascading child; without, a mistake in the script may drop rows
-//! or leave children without a parent, and nothing would tell. So the rows of every table are
-//! counted before and after, and so are the rows that point to nothing.
+//! or leave children without a parent, and nothing would tell. So the rows of a table that goes are
+//! remembered by their keys, and those that came back are looked for among them. Where foreign keys are off
+//! the rows of every table are counted as well, and so are the rows that point to nothing. What a script
+//! says with `DELETE` is meant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use underpin_catalog::{Dialect, statement::dropped_tables};
+use underpin_catalog::Dialect;
 use underpin_db::{Conn, DbError};
+
+mod change;
+mod kept;
+
+use change::Change;
+use kept::Kept;
 
 use crate::{
     StepCause,
+    dangling::Dangling,
     history::{DIESEL_TABLE, HISTORY_TABLE},
     sql::{identifier, literal},
 };
@@ -19,114 +28,205 @@ use crate::{
 /// Tables that one query counts: SQLite takes at most 500 parts.
 const AT_ONCE: usize = 100;
 
-/// What there was before the script.
+/// Looks at an SQLite database before, while and after a script runs.
+#[derive(Default)]
 pub(crate) struct Guard {
+    /// The tables before the script, in lower case.
+    tables: BTreeSet<String>,
+    /// Of a rebuild: the rows of each table.
     rows: BTreeMap<String, u64>,
-    orphans: BTreeMap<(String, String), u64>,
+    /// Where rows may come to point to nothing.
+    orphans: Option<BTreeMap<(String, String), u64>>,
+    /// What dangled, where it is known.
+    dangling: Option<Dangling>,
+    /// Whether the script can make anything dangle.
+    changes: bool,
+    /// Tables that the script dropped or renamed.
+    anew: BTreeSet<String>,
+    /// Tables that the script took rows from on purpose.
+    deletes: BTreeSet<String>,
+    kept: Vec<Kept>,
 }
 
 impl Guard {
-    pub(crate) async fn before(conn: &mut Conn) -> Result<Self, StepCause> {
-        Ok(Self { rows: rows(conn, None).await?, orphans: orphans(conn).await? })
-    }
-
-    /// Of the references alone, where a script may leave it to the end of its transaction that they lead
-    /// somewhere. In a transaction with others that end is the script's own.
-    pub(crate) async fn of_deferred(
+    /// Before `script`, given what dangles where that is known.
+    pub(crate) async fn before(
         conn: &mut Conn,
         script: &str,
-    ) -> Result<Option<Self>, StepCause> {
-        let deferred = "SELECT '1' FROM sqlite_schema WHERE sql LIKE '%defer%' LIMIT 1";
-        if !script.to_ascii_lowercase().contains("defer") && conn.text(deferred).await?.is_none() {
-            return Ok(None);
+        known: Option<Dangling>,
+    ) -> Result<Self, DbError> {
+        if !Dangling::can_come_of(script) {
+            return Ok(Self { dangling: known, ..Self::default() });
         }
-        Ok(Some(Self { rows: BTreeMap::new(), orphans: orphans(conn).await? }))
+        let dangling = match known {
+            Some(known) => known,
+            None => Dangling::look(conn).await?,
+        };
+        Ok(Self {
+            tables: dangling.tables.clone(),
+            dangling: Some(dangling),
+            changes: true,
+            ..Self::default()
+        })
     }
 
-    /// Every table that still exists has as many rows as before, or more, and no more rows than
-    /// before point to nothing.
-    pub(crate) async fn after(self, conn: &mut Conn) -> Result<(), StepCause> {
-        let rows = rows(conn, None).await?;
-        for (table, before) in self.rows {
-            if let Some(&after) = rows.get(&table).filter(|after| **after < before) {
-                return Err(StepCause::RowsLost { table, before, after });
-            }
+    /// Before a script that runs without foreign keys: it keeps all rows and all references.
+    pub(crate) async fn rebuilding(mut self, conn: &mut Conn) -> Result<Self, DbError> {
+        self.rows = rows(conn, None).await?;
+        self.orphans = Some(orphans(conn).await?);
+        Ok(self)
+    }
+
+    /// Before a script that shares its transaction: it may leave it to the end of the transaction that
+    /// references lead somewhere, and the end of the script stands for that.
+    pub(crate) async fn sharing(mut self, conn: &mut Conn, script: &str) -> Result<Self, DbError> {
+        let deferred = "SELECT '1' FROM main.sqlite_schema WHERE sql LIKE '%defer%' LIMIT 1";
+        if script.to_ascii_lowercase().contains("defer") || conn.text(deferred).await?.is_some() {
+            self.orphans = Some(orphans(conn).await?);
         }
-        for ((table, parent), after) in orphans(conn).await? {
-            let before = self.orphans.get(&(table.clone(), parent.clone())).copied().unwrap_or(0);
-            if after > before {
-                return Err(StepCause::Orphans { table, parent, count: after - before });
+        Ok(self)
+    }
+
+    /// Before each statement of the script. `enforced`: a dropped table would take along what refers to it.
+    pub(crate) async fn statement(
+        &mut self,
+        conn: &mut Conn,
+        statement: &str,
+        enforced: bool,
+    ) -> Result<(), DbError> {
+        // Most statements change no whole table, and reading them through takes longer.
+        let first = statement.get(..4).unwrap_or_default().to_ascii_lowercase();
+        if !["drop", "alte", "dele", "with"].contains(&first.as_str()) {
+            return Ok(());
+        }
+        match Change::of(statement) {
+            None => {}
+            Some(Change::Deletes(table)) => {
+                self.kept.retain(|kept| kept.table != table);
+                self.deletes.insert(table);
+            }
+            Some(Change::Drops(table)) => {
+                self.keep(conn, &table).await?;
+                if enforced {
+                    self.kept.extend(referring(conn, &table).await?);
+                }
+            }
+            Some(Change::Renames { from, to }) => {
+                self.keep(conn, &from).await?;
+                if self.deletes.contains(&from) {
+                    self.kept.retain(|kept| kept.table != to);
+                    self.deletes.insert(to);
+                }
             }
         }
         Ok(())
     }
-}
 
-/// Rows of another table that refer to a table which is about to be dropped.
-///
-/// With foreign keys enforced SQLite first deletes every row of a table that it drops, and with
-/// them, or in them, what refers to it. Scripts written for tools that run them without foreign
-/// keys count on the opposite.
-pub(crate) struct References {
-    dropped: String,
-    child: String,
-    column: String,
-    rows: u64,
-}
-
-impl References {
-    /// The references that `statement` would take along, none when it drops no table.
-    pub(crate) async fn to_dropped(conn: &mut Conn, statement: &str) -> Result<Vec<Self>, DbError> {
-        let mut references = Vec::new();
-        for dropped in dropped_tables(statement, Dialect::Sqlite) {
-            references.extend(Self::to_table(conn, dropped.name).await?);
+    /// Remembers the rows of a table that goes, should another take its name.
+    async fn keep(&mut self, conn: &mut Conn, table: &str) -> Result<(), DbError> {
+        if self.tables.contains(table) && self.anew.insert(table.to_owned()) {
+            self.kept.push(Kept::of(conn, table, None, None).await?);
         }
-        Ok(references)
+        Ok(())
     }
 
-    async fn to_table(conn: &mut Conn, dropped: String) -> Result<Vec<Self>, DbError> {
-        let name = literal(&dropped);
+    /// After the script: nothing that it did not say is gone, and nothing dangles that did not before. Gives
+    /// what dangles now.
+    pub(crate) async fn after(mut self, conn: &mut Conn) -> Result<Option<Dangling>, StepCause> {
+        let rows = if self.rows.is_empty() { BTreeMap::new() } else { rows(conn, None).await? };
+        for (table, before) in &self.rows {
+            let meant = self.deletes.contains(&table.to_lowercase());
+            if let Some(&after) = rows.get(table).filter(|after| *after < before && !meant) {
+                let (table, before) = (table.clone(), *before);
+                return Err(StepCause::RowsLost { table, before, after, lost: before - after });
+            }
+        }
+        // What a dropped table took along says more than that it is gone itself.
+        self.kept.sort_by_key(|kept| kept.dropped.is_none());
+        for kept in self.kept {
+            if !exists(conn, &kept.table).await? {
+                continue;
+            }
+            let before = kept.rows();
+            let (after, lost) = kept.compare(conn).await?;
+            match kept.dropped {
+                _ if lost == 0 => {}
+                Some(table) => {
+                    return Err(StepCause::Cascade { table, child: kept.table, count: lost });
+                }
+                None => {
+                    return Err(StepCause::RowsLost { table: kept.table, before, after, lost });
+                }
+            }
+        }
+        if let Some(before) = self.orphans {
+            for ((table, parent), after) in orphans(conn).await? {
+                let before = before.get(&(table.clone(), parent.clone())).copied().unwrap_or(0);
+                if after > before {
+                    return Err(StepCause::Orphans { table, parent, count: after - before });
+                }
+            }
+        }
+        match self.dangling {
+            Some(before) if self.changes => {
+                let now = Dangling::look(conn).await?;
+                before.compare(&now, &self.anew)?;
+                Ok(Some(now))
+            }
+            known => Ok(known),
+        }
+    }
+}
+
+async fn exists(conn: &mut Conn, table: &str) -> Result<bool, DbError> {
+    let query = format!(
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND lower(name) = {}",
+        literal(table)
+    );
+    Ok(conn.text(&query).await?.is_some())
+}
+
+/// Before a statement that nothing can undo: fails when it drops a table and would take rows of others along.
+pub(crate) async fn refuse_cascade(conn: &mut Conn, statement: &str) -> Result<(), StepCause> {
+    let Some(Change::Drops(table)) = Change::of(statement) else { return Ok(()) };
+    match referring(conn, &table).await?.into_iter().find(|kept| kept.rows() > 0) {
+        Some(kept) => {
+            let count = kept.rows();
+            Err(StepCause::Cascade { table, child: kept.table, count })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The rows that go, or lose a value, when `dropped` goes: with foreign keys enforced SQLite first deletes
+/// every row of a table that it drops, and with them what refers to it, and what refers to that. Scripts
+/// written for tools that run them without foreign keys count on the opposite.
+async fn referring(conn: &mut Conn, dropped: &str) -> Result<Vec<Kept>, DbError> {
+    let mut kept = Vec::new();
+    let mut seen = BTreeSet::from([dropped.to_owned()]);
+    let mut parents = vec![dropped.to_owned()];
+    while let Some(parent) = parents.pop() {
         let query = format!(
-            "SELECT json_array(m.name, f.\"from\") FROM sqlite_schema AS m, \
+            "SELECT json_array(lower(m.name), f.\"from\", f.on_delete = 'CASCADE') FROM main.sqlite_schema AS m, \
              pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' \
-             AND f.\"table\" = {name} COLLATE NOCASE AND m.name <> {name} COLLATE NOCASE \
-             AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
+             AND lower(f.\"table\") = {} AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')",
+            literal(&parent)
         );
-        let mut references = Vec::new();
-        for pair in conn.texts(&query).await? {
-            let Ok((child, column)) = serde_json::from_str::<(String, String)>(&pair) else {
+        for row in conn.texts(&query).await? {
+            let Ok((child, column, goes)) = serde_json::from_str::<(String, String, u8)>(&row)
+            else {
                 continue;
             };
-            let rows = count(conn, &child, &column).await?;
-            references.push(Self { dropped: dropped.clone(), child, column, rows });
+            if child == dropped {
+                continue;
+            }
+            kept.push(Kept::of(conn, &child, Some(dropped), Some(&column)).await?);
+            if goes == 1 && seen.insert(child.clone()) {
+                parents.push(child);
+            }
         }
-        Ok(references)
     }
-
-    /// After the script: the rows still refer to the table, or their own table is gone as well.
-    pub(crate) async fn check(self, conn: &mut Conn) -> Result<(), StepCause> {
-        let exists = format!("SELECT 1 FROM pragma_table_info({}) LIMIT 1", literal(&self.child));
-        if conn.text(&exists).await?.is_none() {
-            return Ok(());
-        }
-        let left = count(conn, &self.child, &self.column).await?;
-        if left < self.rows { Err(self.lost(self.rows - left)) } else { Ok(()) }
-    }
-
-    /// Before a statement that nothing can undo.
-    pub(crate) fn refuse(self) -> Result<(), StepCause> {
-        if self.rows > 0 { Err(self.lost(self.rows)) } else { Ok(()) }
-    }
-
-    fn lost(&self, count: u64) -> StepCause {
-        StepCause::Cascade { table: self.dropped.clone(), child: self.child.clone(), count }
-    }
-}
-
-async fn count(conn: &mut Conn, table: &str, column: &str) -> Result<u64, DbError> {
-    let (table, column) = (identifier(table), identifier(column));
-    let query = format!("SELECT CAST(count({column}) AS TEXT) FROM {table}");
-    Ok(conn.text(&query).await?.and_then(|count| count.parse().ok()).unwrap_or(0))
+    Ok(kept)
 }
 
 /// The rows of each table, on PostgreSQL of those in `schema`.

@@ -12,6 +12,7 @@ use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
     Direction, Error, History, Schema, Step,
+    error::Doing,
     frame::Frame,
     history::{Former, Note, Tables},
     identity::Identity,
@@ -35,6 +36,8 @@ pub(crate) struct Session<'a> {
     pub(crate) again: Option<(DatabaseUrl, ConnectOptions)>,
     /// SQLite: the session before a script that can have changed it.
     lent: Option<sqlite::Began>,
+    /// SQLite: the mark in the header, which is ours to replace.
+    pub(crate) marked: Option<i32>,
     identity: &'static Identity,
 }
 
@@ -113,6 +116,7 @@ impl<'a> Session<'a> {
             copied_at: None,
             again: None,
             lent: None,
+            marked: None,
             identity,
         }
     }
@@ -144,14 +148,19 @@ impl<'a> Session<'a> {
     /// Looks again, now that nobody else may change it. Whether tables that were there are gone is told
     /// by reading them.
     pub(crate) async fn refresh(&mut self) -> Result<History, Error> {
-        if self.tables.diesel
-            && self.tables.own
-            && let Ok(history) = self.history().await
-        {
-            return Ok(history);
+        let mut history = None;
+        if self.tables.diesel && self.tables.own {
+            history = self.history().await.ok();
         }
-        self.tables = Tables::find(&mut self.conn).await?;
-        self.history().await
+        let history = match history {
+            Some(history) => history,
+            None => {
+                self.tables = Tables::find(&mut self.conn).await?;
+                self.history().await?
+            }
+        };
+        self.look_at_mark(&history).await.doing("read the header")?;
+        Ok(history)
     }
 
     /// The schema as it is now, in the transaction that is open.

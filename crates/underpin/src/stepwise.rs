@@ -26,7 +26,7 @@ use crate::{
     history::Note,
     lock::Lock,
     proof::Before,
-    rebuild::References,
+    rebuild::{Guard, refuse_cascade},
     session::Session,
     transaction::{millis, place, report},
 };
@@ -78,6 +78,12 @@ async fn script(
     let database = |error: DbError| (None, StepCause::from(error));
     session.as_new().await.map_err(database)?;
     session.lend(std::slice::from_ref(step)).await.map_err(database)?;
+    let mut guard = match step.dialect {
+        Dialect::Sqlite => {
+            Guard::before(&mut session.conn, &step.script, None).await.map_err(database)?
+        }
+        Dialect::Postgres => Guard::default(),
+    };
     let statements = step.statements();
     let mut note = match &step.resumed {
         Some(_) => step.note.clone().unwrap_or_default(),
@@ -99,7 +105,7 @@ async fn script(
     for (number, statement) in statements.iter().enumerate().skip(done) {
         let failed = |cause| (Some(place(number, statement)), cause);
         still_held(lock, session).await.map_err(failed)?;
-        one(session, step, number, statement, &mut note).await.map_err(failed)?;
+        one(session, step, number, statement, &mut note, &mut guard).await.map_err(failed)?;
         checksum.push(statement.text);
         note = Note { done: checksum.checksum().to_string(), begun: None, ..note };
         record(session, step, number + 1, &note).await.map_err(database)?;
@@ -116,6 +122,9 @@ async fn script(
         session.as_ours().await.map_err(database)?;
     }
     session.conn.own().await.map_err(database)?;
+    if step.dialect == Dialect::Sqlite {
+        guard.after(&mut session.conn).await.map_err(wrong)?;
+    }
     let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
     proven.map_err(wrong)?;
@@ -187,6 +196,7 @@ async fn one(
     number: usize,
     statement: &Statement<'_>,
     note: &mut Note,
+    guard: &mut Guard,
 ) -> Result<(), StepCause> {
     session.spares_history(statement.text)?;
     match session.conn.dialect() {
@@ -194,10 +204,9 @@ async fn one(
             let enforced =
                 session.conn.text("SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys");
             if enforced.await?.as_deref() == Some("1") {
-                for reference in References::to_dropped(&mut session.conn, statement.text).await? {
-                    reference.refuse()?;
-                }
+                refuse_cascade(&mut session.conn, statement.text).await?;
             }
+            guard.statement(&mut session.conn, statement.text, false).await?;
             Ok(session.conn.batch_alone(statement.text).await?)
         }
         Dialect::Postgres => postgres(session, step, number, statement, note).await,

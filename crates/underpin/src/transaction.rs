@@ -37,6 +37,15 @@ impl Failure {
         Self { apart: Some(apart.clone()), ..Self::new(index, StepCause::Stays(apart)) }
     }
 
+    /// SQLite: a busy file is told by its name.
+    fn name_file(&mut self, session: &Session<'_>) {
+        if self.cause.is_busy()
+            && let Some(path) = session.again.as_ref().and_then(|(url, _)| url.sqlite_path())
+        {
+            self.cause = StepCause::Busy { path: path.to_owned() };
+        }
+    }
+
     /// PostgreSQL: somebody else kept a table locked for longer than `lock_timeout`.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.cause.database().is_some_and(|error| error.sqlstate.as_deref() == Some("55P03"))

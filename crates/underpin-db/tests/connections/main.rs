@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 mod codes;
+mod files;
 mod pooler;
 mod pools;
 mod proxy;

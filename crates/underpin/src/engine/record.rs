@@ -147,7 +147,7 @@ impl Session<'_> {
                 let message = self.framed(statements.iter().map(String::as_str)).join(";\n");
                 return self.conn.batch(&message).await;
             }
-            self.conn.batch(&format!("BEGIN;\n{}", statements.join(";\n"))).await?;
+            self.conn.batch(&format!("BEGIN IMMEDIATE;\n{}", statements.join(";\n"))).await?;
             let history = self.history_now().await?;
             self.commit(&history).await
         };

@@ -1,12 +1,13 @@
 //! The lock file beside an SQLite database.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
+    fs::{self, TryLockError},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use underpin_db::{DatabaseFile, FileId, NamedFile};
 
 use super::UNKNOWN;
 use crate::{Error, identity::Identity};
@@ -15,48 +16,82 @@ use crate::{Error, identity::Identity};
 #[derive(Debug)]
 pub(crate) struct LockFile {
     path: PathBuf,
+    id: FileId,
     /// `None` for another name of a run's file.
-    _file: Option<File>,
+    _file: Option<NamedFile>,
 }
 
 impl LockFile {
-    /// Takes the lock of `database`, `None` when somebody else has it. In a run it is another name of the
-    /// run's own lock file where that can be: making and removing ever new files is what file systems
+    /// Takes the lock of `database`, `None` when another process has it. In a run it is another name of
+    /// the run's own lock file where that can be: making and removing ever new files is what file systems
     /// are slow at.
-    pub(crate) fn try_lock(database: &Path, run: Option<&RunLock>) -> io::Result<Option<Self>> {
+    pub(crate) fn try_lock(
+        database: &DatabaseFile,
+        run: Option<&RunLock>,
+    ) -> io::Result<Option<Self>> {
         let path = beside(database);
-        if run.is_some_and(|run| fs::hard_link(&run.0.path, &path).is_ok()) {
-            return Ok(Some(Self { path, _file: None }));
+        if let Some(RunLock(run)) = run
+            && fs::hard_link(&run.path, &path).is_ok()
+        {
+            return Ok(Some(Self { path, id: run.id, _file: None }));
         }
-        let mut removed = false;
-        loop {
-            let mut file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            // The last holder removes the file: what was locked may be no longer the one that others see.
-            let own = file.metadata()?;
-            if !fs::metadata(&path).is_ok_and(|seen| seen.ino() == own.ino()) {
-                return Ok(None);
-            }
-            if own.nlink() > 1 && !removed {
-                // A run that was killed left names of one file, which must not be a lock of them all.
-                fs::remove_file(&path)?;
-                removed = true;
-                continue;
-            }
-            file.set_len(0)?;
-            file.write_all(Identity::process().as_bytes())?;
-            return Ok(Some(Self { path, _file: Some(file) }));
+        let Some(file) = vacant(&path)? else { return Ok(None) };
+        Ok(Some(Self { path, id: file.id(), _file: Some(file) }))
+    }
+
+    /// Whether its name still leads to the locked file, so that it keeps others out.
+    pub(crate) fn is_held(&self) -> bool {
+        FileId::at(&self.path) == Some(self.id)
+    }
+}
+
+/// The locked file under the name `path`: a new one of ours. `None` when another process has it, or was
+/// quicker.
+///
+/// What a process left that was killed may be another user's, or a name of a file that is more than a
+/// lock. So it is not written to; its name goes, once nobody holds it.
+fn vacant(path: &Path) -> io::Result<Option<NamedFile>> {
+    if let Some(left) = NamedFile::open(path)? {
+        if !lock(&left)? {
+            return Ok(None);
         }
+        match left.remove() {
+            Ok(()) => {}
+            // In a directory of others the file stays, and its lock is as good.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left.names() == 1 => {
+                return Ok(Some(left));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let own = match NamedFile::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        made => made?,
+    };
+    if !lock(&own)? {
+        return Ok(None);
+    }
+    let mut text = own.file();
+    text.write_all(Identity::process().as_bytes())?;
+    Ok(Some(own))
+}
+
+/// Locks the file, and says whether that keeps others out: its last holder removes the name.
+fn lock(file: &NamedFile) -> io::Result<bool> {
+    match file.file().try_lock() {
+        Ok(()) => Ok(file.has_its_name()),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
 impl Drop for LockFile {
-    /// Removes the file while it is still locked, so that none is left beside the database.
+    /// Removes the file while it is still locked, so that none is left beside the database. Another one
+    /// that stands there by now is another runner's.
     fn drop(&mut self) {
+        if !self.is_held() {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(%error, path = %self.path.display(), "the lock file stays");
         }
@@ -71,37 +106,41 @@ pub struct RunLock(LockFile);
 impl RunLock {
     /// Takes the lock of the file at `path`, or says at once who has it.
     pub fn take(path: &Path) -> Result<Self, Error> {
-        match LockFile::try_lock(path, None) {
+        let place = DatabaseFile::find(path)?;
+        match LockFile::try_lock(&place, None) {
             Ok(Some(file)) => Ok(Self(file)),
             Ok(None) => {
-                let holder = holder(path).unwrap_or_else(|| UNKNOWN.to_owned());
+                let holder = holder(&place).unwrap_or_else(|| UNKNOWN.to_owned());
                 Err(Error::Locked { holder, waited: Duration::ZERO })
             }
             Err(source) => {
-                Err(Error::LockFile { path: beside(path).display().to_string(), source })
+                Err(Error::LockFile { path: beside(&place).display().to_string(), source })
             }
         }
     }
 }
 
-/// Where the lock of `database` is. Links are followed, so that all names of a file share a lock.
-pub(crate) fn beside(database: &Path) -> PathBuf {
-    let mut path =
-        fs::canonicalize(database).unwrap_or_else(|_| database.to_owned()).into_os_string();
-    path.push(".underpin.lock");
-    path.into()
+/// Where the lock of `database` is.
+pub(crate) fn beside(database: &DatabaseFile) -> PathBuf {
+    database.beside(".underpin.lock")
 }
 
-/// Whether somebody has the lock of `database`. Nothing is made and nothing written.
-pub(crate) fn is_held(database: &Path) -> bool {
-    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(beside(database)).is_ok_and(held)
+/// Whether a process has the lock of `database`. Nothing is made and nothing written.
+pub(crate) fn is_held(database: &DatabaseFile) -> bool {
+    let held =
+        |file: NamedFile| matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock));
+    NamedFile::open(&beside(database)).ok().flatten().is_some_and(held)
 }
 
-/// What the holder wrote, with how long ago.
-pub(crate) fn holder(database: &Path) -> Option<String> {
-    let path = beside(database);
-    let text = fs::read_to_string(&path).ok().filter(|text| !text.is_empty())?;
-    let age = fs::metadata(&path).and_then(|file| file.modified()).ok()?.elapsed().ok()?;
+/// What the holder wrote, with how long ago. A text of another kind is not ours to show.
+pub(crate) fn holder(database: &DatabaseFile) -> Option<String> {
+    const LONGEST: u64 = 300;
+    let file = NamedFile::open(&beside(database)).ok()??;
+    let mut text = String::new();
+    file.file().take(LONGEST).read_to_string(&mut text).ok()?;
+    if !text.starts_with("process ") || text.contains(char::is_control) {
+        return None;
+    }
+    let age = file.file().metadata().and_then(|file| file.modified()).ok()?.elapsed().ok()?;
     Some(format!("{text}, for {} s", age.as_secs()))
 }

@@ -1,6 +1,6 @@
 //! SQLite: a transaction runs its statements one by one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use underpin_db::DbError;
 
@@ -9,7 +9,8 @@ use crate::{
     Step, StepCause, StepReport,
     checkpoint::checkpoint,
     code,
-    rebuild::{Guard, References},
+    dangling::Dangling,
+    rebuild::Guard,
     session::{Session, sqlite::Began},
 };
 
@@ -26,9 +27,10 @@ pub(super) async fn run(
         session.conn.batch("PRAGMA foreign_keys = OFF").await.map_err(wrong)?;
     }
     checkpoint();
-    let result = transaction(session, steps).await;
-    if result.is_err() {
+    let mut result = transaction(session, steps).await;
+    if let Err(failure) = &mut result {
         session.roll_back().await;
+        failure.name_file(session);
     }
     if rebuilds {
         session.conn.batch("PRAGMA foreign_keys = ON").await.map_err(wrong)?;
@@ -41,7 +43,7 @@ async fn transaction(
     steps: &[Step<'_>],
 ) -> Result<Vec<StepReport>, Failure> {
     let wrong = |error: DbError| Failure::new(0, error);
-    session.conn.batch("BEGIN IMMEDIATE").await.map_err(wrong)?;
+    begin(session).await.map_err(wrong)?;
     checkpoint();
     if session.changed_since_copy().await.map_err(wrong)? {
         return Err(Failure::new(0, StepCause::ChangedSinceCopy));
@@ -52,8 +54,9 @@ async fn transaction(
     let end = |cause: StepCause| Failure::new(steps.len() - 1, cause);
     let before = session.before_proof(steps).await.map_err(wrong)?;
     let mut reports = Vec::with_capacity(steps.len());
+    let mut dangling = None;
     for index in 0..steps.len() {
-        reports.push(one(session, index, steps).await?);
+        reports.push(one(session, index, steps, &mut dangling).await?);
     }
     let history = session.history_now().await.map_err(wrong)?;
     session.keep_history(steps).await.map_err(end)?;
@@ -64,22 +67,58 @@ async fn transaction(
     Ok(reports)
 }
 
+/// Takes the file for writing. Another program is waited for as long as the connection waits for anything; who
+/// looks on is told when that takes longer than a moment.
+async fn begin(session: &mut Session<'_>) -> Result<(), DbError> {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let Some((url, options)) = session.again.as_ref().filter(|(_, o)| o.busy_timeout > MOMENT)
+    else {
+        return session.conn.batch("BEGIN IMMEDIATE").await;
+    };
+    let wait = options.busy_timeout;
+    let again = format!("PRAGMA busy_timeout = {}", wait.as_millis());
+    let first = format!("PRAGMA busy_timeout = {}; BEGIN IMMEDIATE; {again}", MOMENT.as_millis());
+    match session.conn.batch(&first).await {
+        Err(error) if error.is_busy() => {
+            tracing::info!(
+                target: crate::LOCK_LOG_TARGET,
+                "waiting up to {} s for another program that writes to `{url}`", wait.as_secs()
+            );
+            session.conn.batch(&format!("{again}; BEGIN IMMEDIATE")).await
+        }
+        begun => begun,
+    }
+}
+
+/// What is looked at around the script of the step at `index`.
+async fn guard(
+    session: &mut Session<'_>,
+    index: usize,
+    steps: &[Step<'_>],
+    dangling: Option<Dangling>,
+) -> Result<Guard, DbError> {
+    let step = &steps[index];
+    let guard = Guard::before(&mut session.conn, &step.script, dangling).await?;
+    match (step.migration.metadata.foreign_keys, steps.len()) {
+        (false, _) => guard.rebuilding(&mut session.conn).await,
+        // The end of the transaction looks itself.
+        (true, 1) => Ok(guard),
+        _ => guard.sharing(&mut session.conn, &step.script).await,
+    }
+}
+
 async fn one(
     session: &mut Session<'_>,
     index: usize,
     steps: &[Step<'_>],
+    dangling: &mut Option<Dangling>,
 ) -> Result<StepReport, Failure> {
     let wrong = |cause: StepCause| Failure::new(index, cause);
     let database = |error: DbError| Failure::new(index, error);
     let start = Instant::now();
     let step = &steps[index];
-    let rebuilds = !step.migration.metadata.foreign_keys;
-    let guard = match (rebuilds, steps.len()) {
-        (true, _) => Some(Guard::before(&mut session.conn).await.map_err(wrong)?),
-        // The end of the transaction looks itself.
-        (false, 1) => None,
-        _ => Guard::of_deferred(&mut session.conn, &step.script).await.map_err(wrong)?,
-    };
+    let enforced = step.migration.metadata.foreign_keys;
+    let mut guard = guard(session, index, steps, dangling.take()).await.map_err(database)?;
     let began = if step.can_change_session() {
         Some(Began::of(&mut session.conn).await.map_err(database)?)
     } else {
@@ -88,16 +127,13 @@ async fn one(
     let before = session.before(step);
     session.conn.batch(&before).await.map_err(database)?;
     checkpoint();
-    let mut references = Vec::new();
     for (number, statement) in step.statements().iter().enumerate() {
         let failed = |error: DbError| Failure {
             place: Some(place(number, statement)),
             ..Failure::new(index, error)
         };
-        if !rebuilds {
-            let found = References::to_dropped(&mut session.conn, statement.text).await;
-            references.extend(found.map_err(failed)?);
-        }
+        let looked = guard.statement(&mut session.conn, statement.text, enforced);
+        looked.await.map_err(failed)?;
         session.conn.batch(statement.text).await.map_err(failed)?;
         checkpoint();
     }
@@ -115,12 +151,7 @@ async fn one(
             return Err(Failure::apart(index, step, &left.join(", ")));
         }
     }
-    if let Some(guard) = guard {
-        guard.after(&mut session.conn).await.map_err(wrong)?;
-    }
-    for reference in references {
-        reference.check(&mut session.conn).await.map_err(wrong)?;
-    }
+    *dangling = guard.after(&mut session.conn).await.map_err(wrong)?;
     let elapsed = millis(start);
     let after = session.after(step, elapsed.to_string());
     session.conn.batch(&after).await.map_err(database)?;

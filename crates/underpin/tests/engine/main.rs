@@ -9,6 +9,7 @@ mod backup;
 mod code;
 mod concurrent;
 mod diesel;
+mod files;
 mod goals;
 mod history;
 mod index;
@@ -24,6 +25,7 @@ mod repair;
 mod resume;
 mod stepwise;
 mod transaction;
+mod whole;
 
 use std::borrow::Cow;
 
