@@ -6,8 +6,8 @@ use rstest::rstest;
 use underpin_catalog::{
     Dialect::{self, Postgres, Sqlite},
     statement::{
-        Concurrently, Control, Kind, Lasting, at_once, changed_table, concurrently, control,
-        created_index, dropped_tables, invisible, lasting, pragma, split,
+        Concurrently, Control, Kind, Lasting, ObjectName, at_once, changed_table, concurrently,
+        control, created_index, dropped_tables, invisible, lasting, pragma, split,
     },
 };
 
@@ -233,7 +233,7 @@ fn dropped_tables_are_told_in_every_spelling(#[values(Sqlite, Postgres)] dialect
 fn several_tables_are_dropped_at_once() {
     let found = dropped_tables("DROP TABLE a, \"B\", c.D CASCADE", Postgres);
 
-    let names: Vec<_> = found.iter().map(|one| one.to_sql()).collect();
+    let names: Vec<_> = found.iter().map(ObjectName::to_sql).collect();
     assert_eq!(names, ["\"a\"", "\"B\"", "\"c\".\"d\""]);
 }
 

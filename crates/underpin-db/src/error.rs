@@ -206,7 +206,7 @@ impl From<diesel::result::Error> for DbError {
     fn from(error: diesel::result::Error) -> Self {
         let result_code = match &error {
             diesel::result::Error::DatabaseError(kind, about) => {
-                sqlite::constraint(kind, about.as_ref())
+                sqlite::constraint(*kind, about.as_ref())
             }
             _ => None,
         };

@@ -130,6 +130,10 @@ impl Db {
                 let DbConn::Postgres(conn) = conn else { return Ok(None) };
                 let query = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::\
                              pg_catalog.int8 AS seconds";
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a function of the server has no table"
+                )]
                 let read = diesel::sql_query(query).get_result::<ServerTime>(&mut **conn).await?;
                 Ok(Some(read.seconds))
             }

@@ -36,7 +36,7 @@ const TEXTS: [(&str, i32); 18] = [
 
 /// The code of a constraint that Diesel names. PostgreSQL's say which table they are of.
 pub(crate) fn constraint(
-    kind: &DatabaseErrorKind,
+    kind: DatabaseErrorKind,
     about: &(dyn DatabaseErrorInformation + Send + Sync),
 ) -> Option<i32> {
     if about.table_name().is_some() {

@@ -206,6 +206,7 @@ type SqliteTransactions = <SqliteConn as AsyncConnection>::TransactionManager;
 async fn is_raised(conn: &mut SqliteConn, text: &str) -> bool {
     let literal = format!("'{}'", text.replace('\'', "''"));
     let raising = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND instr(sql, ?) > 0";
+    #[expect(clippy::disallowed_methods, reason = "SQLite's own table of objects is in no schema")]
     let found = diesel::sql_query(raising).bind::<diesel::sql_types::Text, _>(literal);
     let found = found.get_result::<Raising>(conn).await;
     found.is_ok_and(|found| found.number > 0)

@@ -81,7 +81,9 @@ impl FleetError {
 pub(crate) fn explain(error: &underpin::Error) -> String {
     let text = match error {
         // What the engine says here would make it anew, and empty.
-        underpin::Error::Connect(ConnectError::NoFile(path)) => {
+        underpin::Error::Connect(
+            ConnectError::NoFile(path) | ConnectError::NoDirectory { path, .. },
+        ) => {
             let path = path.display();
             format!("no file `{path}`: correct the list or `--data-dir`, or restore the file")
         }

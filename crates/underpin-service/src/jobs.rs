@@ -147,7 +147,7 @@ impl Job<'_> {
             (elapsed.as_millis(), if result.is_ok() { "done" } else { "failed" });
         match result.map(Into::into) {
             Ok(Some(done)) => {
-                tracing::info!(job, elapsed_ms, "job `{job}`: {done} ({elapsed_ms} ms)")
+                tracing::info!(job, elapsed_ms, "job `{job}`: {done} ({elapsed_ms} ms)");
             }
             Ok(None) => tracing::debug!(job, elapsed_ms, "job `{job}`: nothing to do"),
             Err(error) => tracing::error!(job, elapsed_ms, "job `{job}` failed: {error}"),

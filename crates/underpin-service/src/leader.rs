@@ -16,9 +16,11 @@ pub(crate) async fn run(
     stop: impl Future<Output = ()>,
 ) -> Membership {
     let mut stop = std::pin::pin!(stop);
+    let leads = Announcement(leads);
     loop {
         let leading = membership.renewed().await;
-        let changed = leads.send_if_modified(|leads| std::mem::replace(leads, leading) != leading);
+        let changed =
+            leads.0.send_if_modified(|leads| std::mem::replace(leads, leading) != leading);
         if changed {
             let role = if leading { "leads: it runs the jobs" } else { "leads no more" };
             tracing::info!("this replica {role}");
@@ -29,8 +31,17 @@ pub(crate) async fn run(
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
-    leads.send_replace(false);
     membership
+}
+
+/// Tells the rest of the service whether this process leads. When it goes, in whatever way, the process
+/// leads no more: work that goes by a word that nobody can take back would never end.
+struct Announcement(watch::Sender<bool>);
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
 }
 
 /// What this process holds as long as it lives.
@@ -87,4 +98,19 @@ async fn opened<'l>(
         None => Lease::open(url, name).await?,
     };
     Ok(lease.insert(open))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_election_that_breaks_off_leaves_no_leader() {
+        let (sender, mut leads) = watch::channel(true);
+
+        drop(Announcement(sender));
+
+        assert!(leads.wait_for(|leads| !*leads).await.is_ok());
+        assert!(leads.wait_for(|leads| *leads).await.is_err(), "nobody waits for the next leader");
+    }
 }

@@ -1,7 +1,5 @@
 //! A copy of a database is what the database is, also in the middle of a transaction.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
-
 use underpin_db::{Access, ConnectOptions};
 use underpin_testkit::{Dialect, TestDb, block_on};
 

@@ -18,7 +18,8 @@ async fn error(db: &Db, statements: &str) -> DbError {
         }
         .boxed()
     });
-    done.await.expect_err(statements)
+    let Err(error) = done.await else { panic!("{statements} was taken") };
+    error
 }
 
 async fn open(db: &TestDb) -> Db {

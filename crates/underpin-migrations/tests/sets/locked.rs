@@ -77,9 +77,10 @@ fn a_hash_opens_nothing_and_everything_comes_back(
     let head = rows(&db);
     assert_eq!(head.len(), odd().len());
 
-    let (goal, condition) = match to_the_first {
-        true => (back_to_first("bot"), "revoked = 0 OR revoked IS NULL"),
-        false => (Goal::DownTo(VERSION.parse().unwrap()), "is_active"),
+    let (goal, condition) = if to_the_first {
+        (back_to_first("bot"), "revoked = 0 OR revoked IS NULL")
+    } else {
+        (Goal::DownTo(VERSION.parse().unwrap()), "is_active")
     };
     migrate(&db, "bot", &goal).unwrap();
 

@@ -216,12 +216,16 @@ fn fill(
                 base.map(|(name, text)| (*name, text.replace("<row>", &row.to_string()))).unzip();
             names.push(own);
             values.push(value.to_owned());
-            script += &format!(
-                "INSERT OR IGNORE INTO {} ({}) VALUES ({});",
+            let (names, values) = (names.join(", "), values.join(", "));
+            script.extend([
+                "INSERT OR IGNORE INTO ",
                 table.name,
-                names.join(", "),
-                values.join(", ")
-            );
+                " (",
+                &names,
+                ") VALUES (",
+                &values,
+                ");",
+            ]);
         }
     }
     db.batch(&script);

@@ -81,9 +81,8 @@ impl ProjectTokens {
         // Both are compared, whatever the first one says.
         let is = |secret: &Option<Secret>| secret.as_ref().is_some_and(|secret| secret.is(&token));
         match (is(&self.write), is(&self.read)) {
-            (true, _) => Ok(()),
             (false, true) if changes => Err(Denied::ReadsOnly),
-            (false, true) => Ok(()),
+            (true, _) | (false, true) => Ok(()),
             (false, false) => Err(Denied::Unknown),
         }
     }
@@ -96,9 +95,9 @@ fn given(headers: &HeaderMap) -> Option<Vec<u8>> {
         return bearer(value).map(<[u8]>::to_vec).or_else(|| password(value));
     }
     let protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let protocols =
+    let mut protocols =
         protocols.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    let token = protocols.filter_map(|one| one.trim().strip_prefix(TOKEN_PROTOCOL)).next()?;
+    let token = protocols.find_map(|one| one.trim().strip_prefix(TOKEN_PROTOCOL))?;
     BASE64_URL_SAFE_NO_PAD.decode(token).ok()
 }
 

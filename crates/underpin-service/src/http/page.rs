@@ -67,7 +67,7 @@ struct Bot {
 
 /// The page; built once a second at most.
 pub(super) async fn get(Shared(state): Shared<Arc<State>>) -> Response {
-    let (status, page) = state.page.get(build(&state)).await;
+    let (status, page) = state.page.get(Box::pin(build(&state))).await;
     KIND.answer(status, page)
 }
 

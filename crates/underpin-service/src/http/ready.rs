@@ -10,6 +10,7 @@ use super::{PATIENCE, State, extract::Json, health};
 
 /// Whether requests may come.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the field's name is the contract")]
 pub(super) struct Ready {
     ready: bool,
     /// Why not: `stopping`, `database_slow`, `events_wait`, or what `/health` says.

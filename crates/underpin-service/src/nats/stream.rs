@@ -165,7 +165,7 @@ impl Reader {
                 // Events may wait for long. The position lets one replica alone apply them, should this
                 // one be in the middle of it.
                 _ = self.leads.wait_for(|leads| !*leads) => return Ok(()),
-                applied = applier.apply(group.events, next) => if applied.is_err() {
+                result = applier.apply(group.events, next) => if result.is_err() {
                     bail!("another replica has applied the same events");
                 },
             }

@@ -41,11 +41,9 @@ fn ask(service: &Service, method: &str, path: &str, authorization: &str) -> Answ
         headers.push(("Authorization", authorization));
     }
     let length = if method == "GET" { Vec::new() } else { vec![("Content-Length", "0")] };
-    let lines: String = [headers, length]
-        .concat()
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let lines = [headers, length].concat();
+    let lines: Vec<_> = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let lines = lines.concat();
     let close = if path.starts_with("/ws") { "" } else { "Connection: close\r\n" };
     let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{close}{lines}\r\n");
     service.head(request.as_bytes())

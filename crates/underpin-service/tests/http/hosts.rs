@@ -11,7 +11,8 @@ use crate::{
 
 /// Sends a request that has these lines and no others.
 fn ask(service: &Service, first: &str, lines: &[&str]) -> Answer {
-    let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines: Vec<_> = lines.iter().map(|line| format!("{line}\r\n")).collect();
+    let lines = lines.concat();
     let request = format!("{first}\r\n{lines}Connection: close\r\nContent-Length: 0\r\n\r\n");
     service.raw(request.as_bytes())
 }

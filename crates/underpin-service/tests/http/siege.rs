@@ -97,7 +97,7 @@ impl Attack {
         let download =
             "GET /api/v1/projects/1/artifacts/1/download HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let events = "GET /api/v1/projects/1/events?after=0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        let mut held = match self {
+        let mut open = match self {
             Self::HalfOpenHeads | Self::SlowHeads => connections(service, MANY, head),
             Self::HalfOpenBodies | Self::SlowBodies => connections(service, MANY, body),
             Self::Downloads => connections(service, MANY, download),
@@ -112,7 +112,7 @@ impl Attack {
         while !over.load(Relaxed) {
             match self {
                 Self::SlowHeads | Self::SlowBodies => {
-                    held.retain_mut(|stream| stream.write_all(b"x").is_ok());
+                    open.retain_mut(|stream| stream.write_all(b"x").is_ok());
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Self::ManyParts => assert_eq!(send_form(service, &many_parts(20_000)).status, 422),

@@ -26,7 +26,9 @@ fn done(service: &Service, method: &str, path: &str, body: &Value) -> Value {
 fn stage(dialect: Dialect) -> Api {
     let api = Api::start(dialect);
     let project = api.project("one");
-    ["a", "b", "c"].map(|title| api.task(project, title));
+    for title in ["a", "b", "c"] {
+        api.task(project, title);
+    }
     api
 }
 

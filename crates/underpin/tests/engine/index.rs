@@ -99,9 +99,9 @@ fn an_index_of_another_is_neither_dropped_nor_taken(
     db.batch("CREATE TABLE app.others (a INTEGER); INSERT INTO app.others VALUES (1), (1)");
     let theirs = format!("CREATE {unique} INDEX CONCURRENTLY i ON {table} (a)");
     if unique.is_empty() {
-        db.batch(&theirs)
+        db.batch(&theirs);
     } else {
-        fail_to_build(&db, &theirs)
+        fail_to_build(&db, &theirs);
     }
     let before = indexes(&db);
     let script = format!(

@@ -80,7 +80,7 @@ fn what_is_no_file_is_named_and_the_others_are_done(
 fn a_file_without_rights_is_named() {
     let db = targets(Dialect::Sqlite, 3);
     folder(&db, 1);
-    fs::set_permissions(file(&db, 2), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(file(&db, 2), fs::Permissions::from_mode(0o000)).unwrap();
 
     let done = json(fleet(&db, &["upgrade", "--continue-on-error"]), 1);
 
