@@ -70,10 +70,9 @@ fn with_four_slashes(directory: &Path) -> String {
     if directory.is_absolute() || !absolute.is_dir() {
         return String::new();
     }
+    let absolute = absolute.display();
     format!(
-        "; the path in `{}` begins after four slashes: `sqlite:///{}/…`",
-        absolute.display(),
-        absolute.display()
+        "; `{absolute}` is there, and an absolute path takes four slashes: `sqlite:///{absolute}/…`"
     )
 }
 

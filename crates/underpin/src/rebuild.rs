@@ -266,17 +266,24 @@ pub(crate) async fn rows(
 }
 
 async fn orphans(conn: &mut Conn) -> Result<BTreeMap<(String, String), u64>, DbError> {
-    let pairs = "SELECT DISTINCT json_array(\"table\", parent) FROM pragma_foreign_key_check";
+    let children =
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND sql LIKE '%references%'";
     let mut orphans = BTreeMap::new();
-    for pair in conn.texts(pairs).await? {
-        let Ok((table, parent)) = serde_json::from_str::<(String, String)>(&pair) else { continue };
+    for table in conn.texts(children).await? {
         let query = format!(
-            "SELECT CAST(count(*) AS TEXT) FROM pragma_foreign_key_check WHERE \"table\" = {} AND parent = {}",
-            literal(&table),
-            literal(&parent)
+            "SELECT json_array(parent, count(*)) FROM pragma_foreign_key_check({}) GROUP BY parent",
+            literal(&table)
         );
-        let count = conn.text(&query).await?.and_then(|count| count.parse().ok()).unwrap_or(0);
-        orphans.insert((table, parent), count);
+        let parents = match conn.texts(&query).await {
+            // Where a foreign key itself is broken, no row of its table can be judged.
+            Err(error) if error.message.contains("foreign key mismatch") => continue,
+            found => found?,
+        };
+        for row in parents {
+            if let Ok((parent, count)) = serde_json::from_str::<(String, u64)>(&row) {
+                orphans.insert((table.clone(), parent), count);
+            }
+        }
     }
     Ok(orphans)
 }

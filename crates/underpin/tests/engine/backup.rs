@@ -26,24 +26,26 @@ fn sqlite_the_copy_is_what_was_there_before() {
     assert_eq!(own_tables(&db), ["t1", "t2", "t3"]);
     let copy = TestDb::copy_of(&to);
     assert_eq!((copy.dump(), applied(&copy).len()), (expected, 2));
-    // Run again, as after an interruption: the first copy is the one that is worth something.
-    back_up(&db, &to, &Goal::Down(1)).unwrap();
+    // A file of that name is the copy of another moment: it stays, and nothing is changed without a new one.
+    let error = back_up(&db, &to, &Goal::Down(1)).unwrap_err();
+    assert!(error.to_string().starts_with("cannot back the database up to `"), "{error}");
     assert_eq!(applied(&TestDb::copy_of(&to)).len(), 2);
-    assert_eq!(applied(&db).len(), 2);
+    assert_eq!(own_tables(&db), ["t1", "t2", "t3"]);
 }
 
-/// What is left of a copy that was interrupted is no copy.
+/// It may be the copy that another run is making.
 #[test]
-fn sqlite_half_a_copy_is_made_anew() {
+fn sqlite_half_a_copy_of_another_run_stays() {
     let db = TestDb::new(Dialect::Sqlite);
     migrate(&db, &tables(Dialect::Sqlite, 2), &Goal::Head).unwrap();
-    let to = db.dir().join("copy.db");
-    fs::write(db.dir().join("copy.db.new"), "half").unwrap();
+    let (to, half) = (db.dir().join("copy.db"), db.dir().join("copy.db.new"));
+    fs::write(&half, "half").unwrap();
 
-    back_up(&db, &to, &Goal::Head).unwrap();
+    let error = back_up(&db, &to, &Goal::Head).unwrap_err();
 
-    assert_eq!(applied(&TestDb::copy_of(&to)).len(), 2);
-    assert!(!db.dir().join("copy.db.new").exists());
+    assert!(error.to_string().contains("copy.db.new` is there"), "{error}");
+    assert_eq!(fs::read(&half).unwrap(), b"half");
+    assert_eq!(own_tables(&db), ["t1", "t2"]);
 }
 
 #[test]

@@ -78,7 +78,8 @@ fn run(way: Way, base: &str, script: &str) -> (TestDb, Option<String>) {
 #[case::a_reference_names_a_table("", SWAP, "the foreign key of `mark` to `log_old`")]
 #[case::a_trigger_writes_a_column(
     TRIGGER,
-    "DROP TABLE star; DROP TABLE mark; DROP TABLE log; CREATE TABLE log (id INTEGER PRIMARY KEY, text_ TEXT);",
+    "DROP TABLE star; DROP TABLE mark; CREATE TABLE logs AS SELECT * FROM log; DROP TABLE log; \
+     CREATE TABLE log (id INTEGER PRIMARY KEY, text_ TEXT); INSERT INTO log SELECT * FROM logs; DROP TABLE logs",
     "trigger `note`"
 )]
 #[case::a_trigger_counts_columns(
