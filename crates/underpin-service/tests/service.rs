@@ -170,7 +170,7 @@ fn what_happens_to_the_schema_is_logged_at_every_level(#[case] dialect: Dialect)
     let lines = running.start.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let applied: Vec<_> = lines.filter(|line| line["fields"]["outcome"] == "applied").collect();
     // The bot's and the registry's.
-    assert_eq!(applied.len(), 5 + 2, "{}", running.start);
+    assert_eq!(applied.len(), 6 + 2, "{}", running.start);
     assert_eq!(applied[4]["fields"]["version"], HEAD);
     assert!(applied[4]["fields"]["elapsed_ms"].is_u64());
     running.signal("TERM");
@@ -277,7 +277,7 @@ fn replicas_that_start_at_once_migrate_once(#[case] dialect: Dialect) {
         process.wait().unwrap();
         start.matches("outcome=\"applied\"").count()
     });
-    assert_eq!(applied.sum::<usize>(), 5 + 2);
+    assert_eq!(applied.sum::<usize>(), 6 + 2);
 }
 
 #[test]

@@ -70,14 +70,7 @@ fn causes(dialect: Dialect, role: &str) -> Vec<Cause> {
                 &format!("GRANT INSERT ON recent_chat TO {role}"),
                 "42501",
             ),
-            cause(
-                "sessions that may only read",
-                &format!(
-                    "ALTER ROLE {role} SET default_transaction_read_only = on; {END_SESSIONS}"
-                ),
-                &format!("ALTER ROLE {role} RESET default_transaction_read_only; {END_SESSIONS}"),
-                "25006",
-            ),
+            raised("a server that may only be read", "25006"),
             raised("serialization", "40001"),
             raised("a deadlock", "40P01"),
             raised("a full disk", "53100"),
@@ -88,10 +81,6 @@ fn causes(dialect: Dialect, role: &str) -> Vec<Cause> {
         ],
     }
 }
-
-/// Those of the service, which takes new ones.
-const END_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-    WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 /// The database has what `cause` brings about while `work` is done.
 fn during(stage: &Stage, cause: &Cause, work: impl FnOnce()) {
