@@ -121,7 +121,6 @@ impl Db {
     }
 
     /// What the clock of the database's server says, in Unix seconds; `None` on SQLite, which has none.
-    #[expect(clippy::disallowed_methods, reason = "no table is asked")]
     pub async fn server_time(&self) -> Result<Option<i64>, DbError> {
         if matches!(self, Self::Sqlite { .. }) {
             return Ok(None);

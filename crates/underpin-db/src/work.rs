@@ -203,7 +203,6 @@ impl DbConn {
 type SqliteTransactions = <SqliteConn as AsyncConnection>::TransactionManager;
 
 /// Whether a trigger raises an error with this text. It is the trigger's own, so only the schema tells.
-#[expect(clippy::disallowed_methods, reason = "the schema is asked, and no table of ours")]
 async fn is_raised(conn: &mut SqliteConn, text: &str) -> bool {
     let literal = format!("'{}'", text.replace('\'', "''"));
     let raising = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND instr(sql, ?) > 0";

@@ -82,5 +82,5 @@ fn a_file_of_another_program_is_announced_and_not_touched(#[case] file: &str, #[
     let announcement = announced(&announcement);
     let announcement: Vec<_> = announcement.lines().filter(notes).collect();
     assert_eq!(announcement, done(&real.join("\n")).lines().collect::<Vec<_>>());
-    assert_eq!(state(&db).1.len(), 5);
+    assert_eq!(state(&db).1.len(), 6);
 }

@@ -220,8 +220,8 @@ fn sqlite_a_run_without_its_directory_changes_nothing() {
 
 /// What stands where the journal should be.
 #[rstest]
-#[case::a_directory("directory", "found a directory, a pipe or a device")]
-#[case::a_pipe("pipe", "found a directory, a pipe or a device")]
+#[case::a_directory("directory", "is a directory")]
+#[case::a_pipe("pipe", "a named pipe")]
 #[case::a_link_to_nothing("to nothing", "No such file")]
 #[case::a_link_to_an_empty_file("to an empty file", "found a link to an empty file")]
 #[case::a_text("text", "not an SQLite database")]
