@@ -379,7 +379,6 @@ impl<'a> Engine<'a> {
             lock_timeout: Some(self.options.lock_timeout),
             statement_timeout: self.options.statement_timeout,
             busy_timeout: self.options.lock_wait,
-            ..ConnectOptions::default()
         }
     }
 }

@@ -152,12 +152,11 @@ impl<'a> Session<'a> {
         if self.tables.diesel && self.tables.own {
             history = self.history().await.ok();
         }
-        let history = match history {
-            Some(history) => history,
-            None => {
-                self.tables = Tables::find(&mut self.conn).await?;
-                self.history().await?
-            }
+        let history = if let Some(history) = history {
+            history
+        } else {
+            self.tables = Tables::find(&mut self.conn).await?;
+            self.history().await?
         };
         self.look_at_mark(&history).await.doing("read the header")?;
         Ok(history)
