@@ -17,8 +17,14 @@ const LONG_AGO: &str = "'2020-01-01 00:00:00'";
 /// Kills the service, leaves this in its database, and starts it anew when the job is due.
 fn die(api: &mut Api, leaving: &str) {
     api.service.kill();
+    // A last run of 1970 would make the clock of today one to be doubted.
+    let an_hour_ago = match api.service.db.dialect() {
+        Dialect::Sqlite => "CAST(strftime('%s', 'now') AS INTEGER) - 3600",
+        Dialect::Postgres => "CAST(extract(epoch FROM now()) AS BIGINT) - 3600",
+    };
     api.service.db.batch(&format!(
-        "{leaving}; DELETE FROM job_runs; INSERT INTO job_runs (job, last_run) VALUES ('repair', 0)"
+        "{leaving}; DELETE FROM job_runs; \
+         INSERT INTO job_runs (job, last_run) VALUES ('repair', {an_hour_ago})"
     ));
     api.service.restart(&["--migrate"]);
 }
