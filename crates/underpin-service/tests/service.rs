@@ -171,8 +171,8 @@ fn what_happens_to_the_schema_is_logged_at_every_level(#[case] dialect: Dialect)
     let applied: Vec<_> = lines.filter(|line| line["fields"]["outcome"] == "applied").collect();
     // The bot's and the registry's.
     assert_eq!(applied.len(), 6 + 2, "{}", running.start);
-    assert_eq!(applied[4]["fields"]["version"], HEAD);
-    assert!(applied[4]["fields"]["elapsed_ms"].is_u64());
+    assert_eq!(applied[5]["fields"]["version"], HEAD);
+    assert!(applied[5]["fields"]["elapsed_ms"].is_u64());
     running.signal("TERM");
     assert_eq!(running.end().0, Some(0));
 }
