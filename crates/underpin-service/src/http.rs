@@ -82,6 +82,7 @@ pub(crate) struct State {
     /// Places of those who listen, and of files that are received.
     listeners: Places,
     uploads: Places,
+    downloads: Places,
     /// Whether events wait for the database.
     waiting: Arc<Waiting>,
     stopping: watch::Sender<bool>,
@@ -101,6 +102,7 @@ impl State {
         let most = config.http_limits;
         let listeners = Places::new("listeners", most.listeners, most.listeners_of_address);
         let uploads = Places::new("uploads", most.uploads, most.uploads.div_ceil(2));
+        let downloads = Places::new("downloads", most.downloads, most.downloads.div_ceil(2));
         Self {
             config,
             db,
@@ -114,6 +116,7 @@ impl State {
             page: Cached::default(),
             listeners,
             uploads,
+            downloads,
             waiting,
             stopping,
         }

@@ -57,7 +57,8 @@ fn describe() {
     let text =
         "Connections that were cut off, by what was waited for: idle, head, answer, or full.";
     describe_counter!("underpin_http_connections_cut_total", text);
-    let text = "Requests for a place that were refused: connections, listeners, uploads.";
+    let text =
+        "Requests for a place that were refused: connections, listeners, uploads, downloads.";
     describe_counter!("underpin_http_refused_total", text);
 
     describe_counter!("underpin_events_total", "Events from NATS by subject and outcome.");

@@ -122,6 +122,7 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
                 positive,
             ),
             uploads: self.get("HTTP_MAX_UPLOADS", usual.uploads, positive),
+            downloads: self.get("HTTP_MAX_DOWNLOADS", usual.downloads, positive),
             keep_alive: self.some_seconds("HTTP_KEEP_ALIVE_SECONDS", usual.keep_alive),
         }
     }

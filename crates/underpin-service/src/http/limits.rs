@@ -32,6 +32,8 @@ pub struct Limits {
     pub listeners_of_address: usize,
     /// `HTTP_MAX_UPLOADS`: files that are received at a time.
     pub uploads: usize,
+    /// `HTTP_MAX_DOWNLOADS`: contents that are sent at a time.
+    pub downloads: usize,
     /// `HTTP_KEEP_ALIVE_SECONDS`: how long a connection may rest between two requests.
     pub keep_alive: Duration,
 }
@@ -44,6 +46,7 @@ impl Default for Limits {
             listeners: 512,
             listeners_of_address: 256,
             uploads: 64,
+            downloads: 64,
             keep_alive: Duration::from_secs(75),
         }
     }

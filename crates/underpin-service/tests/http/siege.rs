@@ -151,11 +151,12 @@ fn endless_head(bytes: usize) -> Vec<u8> {
 }
 
 /// The longest that an answer to `ask` took while the attack lasts, asked again and again.
-fn worst(over: &AtomicBool, ask: impl Fn() -> u16, expected: u16) -> Duration {
+fn worst(over: &AtomicBool, ask: impl Fn() -> Answer, expected: u16) -> Duration {
     let mut worst = Duration::ZERO;
     while !over.load(Relaxed) {
         let start = Instant::now();
-        assert_eq!(ask(), expected);
+        let answer = ask();
+        assert_eq!(answer.status, expected, "{answer:?}");
         worst = worst.max(start.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -189,10 +190,10 @@ fn others_are_served_meanwhile(
 
     let json = [("Content-Type", "application/json")];
     let task = r#"{"title":"one"}"#;
-    let write = || service.send("POST", "/api/v1/projects/1/tasks", &json, task).status;
+    let write = || service.send("POST", "/api/v1/projects/1/tasks", &json, task);
     let (ready, write) = std::thread::scope(|scope| {
         let attacker = scope.spawn(|| attack.run(&service, &over));
-        let ready = scope.spawn(|| worst(&over, || service.get("/ready").status, 200));
+        let ready = scope.spawn(|| worst(&over, || service.get("/ready"), 200));
         let write = scope.spawn(|| worst(&over, write, 201));
         std::thread::sleep(SIEGE);
         over.store(true, Relaxed);

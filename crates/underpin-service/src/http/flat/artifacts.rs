@@ -143,10 +143,11 @@ pub(super) async fn get(
 
 pub(super) async fn download(
     Shared(state): Here,
+    peer: Peer,
     Path(row): Path<OfRow>,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
 ) -> Result<impl IntoResponse, Failure> {
-    download_artifact(&state, &of(&state, row, named).await?).await
+    download_artifact(&state, peer, &of(&state, row, named).await?).await
 }
 
 pub(super) async fn content(

@@ -206,8 +206,10 @@ pub(super) async fn upload(
 /// it is not to be had: only the whole can be proven.
 pub(in crate::http) async fn download_artifact(
     state: &State,
+    peer: Peer,
     of: &OfArtifact,
 ) -> Result<Response, Failure> {
+    let place = state.downloads.take(peer)?;
     let artifact = artifact(state, of).await?;
     let content = state.artifacts.open(&artifact).await?;
     let name: String = form_urlencoded::byte_serialize(content.name().as_bytes()).collect();
@@ -223,6 +225,7 @@ pub(in crate::http) async fn download_artifact(
     // The answer has begun: that it does not end is all that can be told to the client.
     let id = artifact.id;
     let pieces = content.into_stream().inspect_err(move |error| {
+        let _until_the_last_piece = &place;
         tracing::error!(artifact = id, "a download of artifact {id} was broken off: {error}");
     });
     Ok((headers, tag, Bytes::from_stream(pieces)).into_response())
@@ -241,9 +244,10 @@ pub(in crate::http) async fn download_artifact(
 )]
 pub(super) async fn download(
     Shared(state): Shared<Arc<State>>,
+    peer: Peer,
     Path(of): Path<OfArtifact>,
 ) -> Result<Response, Failure> {
-    download_artifact(&state, &of).await
+    download_artifact(&state, peer, &of).await
 }
 
 /// The content of an artifact, as a text.
