@@ -128,8 +128,8 @@ impl Projects {
     }
 
     /// Deletes an archived project for good. Its number is not given again.
-    pub async fn purge(&self, id: i32) -> Result<(), ProjectError> {
-        self.to_the_end(move |inner| async move { inner.purge(id).await }).await
+    pub async fn purge(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
+        self.to_the_end(move |inner| async move { inner.purge(id, now).await }).await
     }
 
     /// Finishes or takes back what somebody began and died over, and says how many projects those were:
@@ -323,15 +323,20 @@ impl Inner {
         Ok(())
     }
 
-    async fn purge(&self, id: i32) -> Result<(), ProjectError> {
+    /// From the moment that its database begins to go, the project is failed: it is never an archived one
+    /// that cannot be restored.
+    pub(crate) async fn purge(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
         let _gate = self.close(id).await?;
         let project = self.registered(id).await?;
-        if project.state != ProjectState::Archived {
+        let from = vec![ProjectState::Archived, ProjectState::Failed];
+        let problem = Some("its deletion did not end".to_owned());
+        if !self.main.change_project_state(id, from, ProjectState::Failed, problem, now).await? {
             return Err(project_state(&project, "archived"));
         }
+        checkpoint();
         self.targets.remove(&project.target).await?;
         checkpoint();
-        self.main.forget_project(id, vec![ProjectState::Archived]).await?;
+        self.main.forget_project(id, vec![ProjectState::Failed]).await?;
         Ok(())
     }
 

@@ -17,7 +17,35 @@ const PAGE: i64 = 100;
 impl Inner {
     /// Finishes or takes back what somebody died over, and says how many projects those were.
     pub(crate) async fn repair(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
-        Ok(self.repair_creations(now).await? + self.repair_places(now).await?)
+        let deletions = self.repair_deletions(now).await?;
+        Ok(self.repair_creations(now).await? + deletions + self.repair_places(now).await?)
+    }
+
+    /// A deletion that began goes on to its end. One that cannot is left to the next time.
+    async fn repair_deletions(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
+        let mut repaired = 0;
+        let mut after = 0;
+        loop {
+            let page =
+                self.main.registered_projects(vec![ProjectState::Failed], after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(repaired) };
+            after = last.id;
+            for project in page.iter().filter(|one| now - one.updated_at > DEAD_AFTER) {
+                let id = project.id;
+                match self.purge(id, now).await {
+                    Ok(()) => {
+                        tracing::warn!(
+                            project = id,
+                            "the deletion of project {id} did not end: it has ended now"
+                        );
+                        repaired += 1;
+                    }
+                    Err(error) => {
+                        tracing::warn!(project = id, "project {id} cannot be deleted: {error}");
+                    }
+                }
+            }
+        }
     }
 
     async fn repair_creations(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {

@@ -17,7 +17,7 @@ db_enum! {
         Ready = "READY" "ready",
         /// Its database was put aside.
         Archived = "ARCHIVED" "archived",
-        /// Its database could not be made or migrated.
+        /// Its database was to be deleted, and that did not end: it can only be purged.
         Failed = "FAILED" "failed",
     }
 }

@@ -36,7 +36,7 @@ fn an_archived_project_is_not_opened_until_it_is_restored(#[case] dialect: Diale
 
         let ready = ProjectState::Ready;
         assert_eq!(projects.restore(1, now()).await.err(), state(ready, "archived"));
-        assert_eq!(projects.purge(1).await.err(), state(ready, "archived"));
+        assert_eq!(projects.purge(1, now()).await.err(), state(ready, "archived"));
         drop(projects.open(1, now()).await.unwrap());
     });
     assert_eq!(ground.targets(), ["project_1"]);
@@ -56,7 +56,7 @@ fn a_purged_project_is_gone(#[case] dialect: Dialect) {
         }
         projects.archive(1, now()).await.unwrap();
 
-        projects.purge(1).await.unwrap();
+        projects.purge(1, now()).await.unwrap();
 
         assert_eq!(projects.open(1, now()).await.err(), Some(ProjectError::Unknown(1)));
         drop(projects.open(2, now()).await.unwrap());

@@ -47,7 +47,7 @@ fn child() {
             "Create" => projects.create(named("new"), now()).await.map(drop),
             "Archive" => projects.archive(1, now()).await,
             "Restore" => projects.restore(1, now()).await,
-            _ => projects.purge(1).await,
+            _ => projects.purge(1, now()).await,
         }
         .unwrap();
     });
@@ -140,7 +140,7 @@ fn the_others_can_be_done_again(#[case] work: Work, #[case] dialect: Dialect) {
                 Work::Create => unreachable!(),
                 // The registry says so first.
                 Work::Archive | Work::Restore => projects.restore(1, now()).await.unwrap(),
-                Work::Purge => projects.purge(1).await.unwrap(),
+                Work::Purge => projects.purge(1, now()).await.unwrap(),
             }
             if work == Work::Purge {
                 assert!(ground.registry().is_empty() && ground.targets().is_empty());
@@ -153,4 +153,32 @@ fn the_others_can_be_done_again(#[case] work: Work, #[case] dialect: Dialect) {
         steps += 1;
     }
     assert!(steps > 0, "are the fail points there?");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_deletion_has_not_begun_or_is_finished(#[case] dialect: Dialect) {
+    let (mut steps, mut finished) = (0, 0);
+    loop {
+        let ground = prepared(dialect, Work::Purge);
+        if !dies_after(&ground, steps, Work::Purge) {
+            break;
+        }
+        block_on(async || {
+            let projects = ground.projects().await;
+            assert_eq!(projects.repair(now()).await.unwrap(), 0);
+            if projects.list(vec![ProjectState::Archived], 0, 9).await.unwrap().is_empty() {
+                projects.restore(1, now()).await.unwrap_err();
+                projects.repair(now() + TimeDelta::minutes(2)).await.unwrap();
+                assert!(ground.registry().is_empty() && ground.targets().is_empty());
+                finished += 1;
+            } else {
+                projects.restore(1, now()).await.unwrap();
+                assert_eq!(ground.texts(1, "SELECT name FROM projects"), ["old"]);
+            }
+        });
+        steps += 1;
+    }
+    assert!(finished > 1, "{finished} of {steps}: are the fail points there?");
 }

@@ -64,7 +64,7 @@ fn a_number_is_never_given_twice(#[case] dialect: Dialect) {
             projects.create(named(name), now()).await.unwrap();
         }
         projects.archive(3, now()).await.unwrap();
-        projects.purge(3).await.unwrap();
+        projects.purge(3, now()).await.unwrap();
         assert_eq!(projects.open(3, now()).await.err(), Some(ProjectError::Unknown(3)));
 
         let again = ground.projects().await.create(named("c"), now()).await.unwrap();
@@ -85,7 +85,7 @@ fn what_is_not_registered_is_not_found_and_not_created(#[case] dialect: Dialect)
             assert_eq!(projects.open(id, now()).await.err(), Some(ProjectError::Unknown(id)));
             assert_eq!(projects.archive(id, now()).await, Err(ProjectError::Unknown(id)));
             assert_eq!(projects.restore(id, now()).await, Err(ProjectError::Unknown(id)));
-            assert_eq!(projects.purge(id).await, Err(ProjectError::Unknown(id)));
+            assert_eq!(projects.purge(id, now()).await, Err(ProjectError::Unknown(id)));
         }
     });
     assert!(ground.targets().is_empty() && ground.registry().is_empty());
