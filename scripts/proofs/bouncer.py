@@ -32,4 +32,7 @@ class PgBouncer:
         process = subprocess.Popen([program("pgbouncer"), *user, "-q", str(home / "config")], **quiet)
         ground.at_end(lambda: (process.kill(), process.wait()))
         wait_for_port(port, process, "pgbouncer")
-        self.url = server._replace(netloc=f"{server.username}:{server.password or ''}@127.0.0.1:{port}").geturl()
+        self.place = f"{server.username}:{server.password or ''}@127.0.0.1:{port}"
+
+    def url(self, database):
+        return urllib.parse.urlsplit(database.url)._replace(netloc=self.place).geturl()

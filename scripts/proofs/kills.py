@@ -1,14 +1,17 @@
 """Runs that are killed: the next one comes to where an undisturbed run comes."""
 
-import shutil
-import subprocess
+import concurrent.futures
+import random
 import time
 
-from . import catalogs
-from .ground import expect, finish
+from . import catalogs, starts
+from .bouncer import PgBouncer
+from .ground import expect
 
 NAME, UNIT, AIM = "kills", "kills", 10_000
-ABOUT = "kill -9 at random times and after each numbered step: upgrade, downgrade, adopt, fleet"
+ABOUT = "kill -9 at random times and after each numbered step: upgrade, downgrade, adopt, also behind PgBouncer; fleet; services that migrate at their start"
+# Databases behind a pooler at a time: each waits until the lease of the runner that was killed has ended.
+BEHIND = 8
 
 
 def possible():
@@ -16,7 +19,29 @@ def possible():
 
 
 def play(rng, ground, folder):
-    return rng.choice((up, up, down, adopt, fleet))(rng, ground, folder)
+    if rng.random() < 0.04:
+        return behind_pooler(rng, ground, folder)
+    attack = rng.choice((up, up, down, adopt, fleet, starts.play))
+    if attack is fleet:
+        return attack(rng, ground, folder)
+    database = ground.sqlite(folder) if rng.random() < 0.5 else ground.postgres()
+    return attack(rng, ground, folder, database, database.url)
+
+
+def behind_pooler(rng, ground, folder):
+    """The same with several databases behind one PgBouncer, at once."""
+    databases = [ground.postgres() for _ in range(BEHIND)]
+    bouncer = PgBouncer(ground, folder, databases[0])
+    attacks = [(rng.choice((up, up, down, adopt)), random.Random(rng.random()), database) for database in databases]
+
+    def one(number):
+        attack, own, database = attacks[number]
+        place = folder / str(number)
+        place.mkdir()
+        return attack(own, ground, place, database, bouncer.url(database))
+
+    with concurrent.futures.ThreadPoolExecutor(BEHIND) as pool:
+        return sum(pool.map(one, range(BEHIND)))
 
 
 def killed(rng, ground, arguments, folder, longest, **environment):
@@ -35,52 +60,45 @@ def killed(rng, ground, arguments, folder, longest, **environment):
     return died
 
 
-def database_of(rng, ground, folder):
-    return ground.sqlite(folder) if rng.random() < 0.5 else ground.postgres()
-
-
-def up(rng, ground, folder):
+def up(rng, ground, folder, database, url):
     """Killed as often as it takes to come to the head, then checked."""
-    database = database_of(rng, ground, folder)
     migrations, count = folder / "migrations", 0
     kind = rng.choice(("plain", "outside"))
     versions = catalogs.make(migrations, kind, database.dialect)
     if rng.random() < 0.5:
-        ground.succeed(["--migrations", migrations, "upgrade", "+1"], folder, DATABASE_URL=database.url)
+        ground.succeed(["--migrations", migrations, "upgrade", "+1"], folder, DATABASE_URL=url)
     command = ["--migrations", migrations, "upgrade", *(["--resume"] if kind == "outside" else [])]
     for _ in range(rng.randrange(1, 4)):
-        count += killed(rng, ground, command, folder, 0.06, DATABASE_URL=database.url)
-    ground.succeed(command, folder, DATABASE_URL=database.url)
+        count += killed(rng, ground, command, folder, 0.06, DATABASE_URL=url)
+    ground.succeed(command, folder, DATABASE_URL=url)
     catalogs.expect_whole(database, versions, killed=True)
     return count
 
 
-def down(rng, ground, folder):
+def down(rng, ground, folder, database, url):
     """A downgrade goes on to where it went, and takes nothing else back."""
-    database = database_of(rng, ground, folder)
     migrations = folder / "migrations"
     catalogs.tables(migrations, 1, 6)
-    ground.succeed(["--migrations", migrations, "upgrade"], folder, DATABASE_URL=database.url)
+    ground.succeed(["--migrations", migrations, "upgrade"], folder, DATABASE_URL=url)
     command = ["--migrations", migrations, "downgrade", "0002"]
-    count = killed(rng, ground, command, folder, 0.06, DATABASE_URL=database.url)
+    count = killed(rng, ground, command, folder, 0.06, DATABASE_URL=url)
     if count and database.dialect == "sqlite":
         catalogs.expect_pieces(database)
-    ground.succeed(command, folder, DATABASE_URL=database.url)
+    ground.succeed(command, folder, DATABASE_URL=url)
     expect(catalogs.applied(database) == ["0001", "0002"], "it went elsewhere")
     catalogs.expect_pieces(database)
     return count
 
 
-def adopt(rng, ground, folder):
+def adopt(rng, ground, folder, database, url):
     """A database without a history is recognised after a kill as before it."""
-    database = database_of(rng, ground, folder)
     migrations = folder / "migrations"
     catalogs.tables(migrations, 1, 6)
-    ground.succeed(["--migrations", migrations, "upgrade", "0003"], folder, DATABASE_URL=database.url)
+    ground.succeed(["--migrations", migrations, "upgrade", "0003"], folder, DATABASE_URL=url)
     database.script("DROP TABLE __diesel_schema_migrations; DROP TABLE underpin_history;")
     command = ["--migrations", migrations, "upgrade"]
-    count = killed(rng, ground, command, folder, 0.06, DATABASE_URL=database.url)
-    ground.succeed(command, folder, DATABASE_URL=database.url)
+    count = killed(rng, ground, command, folder, 0.06, DATABASE_URL=url)
+    ground.succeed(command, folder, DATABASE_URL=url)
     expect(catalogs.applied(database) == [f"000{number}" for number in range(1, 7)], "not all is applied")
     catalogs.expect_pieces(database)
     return count

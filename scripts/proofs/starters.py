@@ -30,7 +30,7 @@ def play(rng, ground, folder):
         ground.succeed(["--migrations", half, "upgrade"], folder, DATABASE_URL=database.url)
     if state == "legacy":
         database.script("DROP TABLE __diesel_schema_migrations; DROP TABLE underpin_history;")
-    url = PgBouncer(ground, folder, database).url if where == "pooler" else database.url
+    url = PgBouncer(ground, folder, database).url(database) if where == "pooler" else database.url
     number = rng.choice((2, 5, 16))
     processes = []
     for _ in range(number):
