@@ -60,7 +60,11 @@ impl Socket {
     }
 
     pub(crate) fn say(&mut self, text: &str) {
-        self.socket.send(Message::text(text)).unwrap();
+        self.send(Message::text(text));
+    }
+
+    pub(crate) fn send(&mut self, message: Message) {
+        self.socket.send(message).unwrap();
     }
 
     /// The next text.

@@ -1,7 +1,10 @@
 //! What is not answered with events, and leaves nothing behind.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::json;
+use tungstenite::Message;
 use underpin_testkit::Dialect;
 
 use crate::{
@@ -109,4 +112,65 @@ fn what_is_no_socket_is_told_so(#[case] dialect: Dialect) {
     let mut talker = Socket::open(&service, "/ws");
     talker.say(&"x".repeat(2_000));
     assert!(talker.ends_within(PATIENCE));
+}
+
+/// Messages that may come within ten seconds.
+const MOST: usize = 100;
+
+#[rstest]
+fn one_that_says_too_much_is_told_so_and_let_go(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values(
+        Message::text("ping"),
+        Message::text(""),
+        Message::text("x".repeat(1_000)),
+        Message::binary(vec![0; 1_000]),
+        Message::Ping(vec![1].into()),
+        Message::Pong(vec![1].into())
+    )]
+    message: Message,
+) {
+    let service = Service::start(dialect);
+    let id = Elsewhere::new(&service.db).create("one");
+    for path in ["/ws".to_owned(), format!("/ws/projects/{id}")] {
+        let mut other = Socket::open(&service, &path);
+        let mut socket = Socket::open(&service, &path);
+        for _ in 0..MOST - 1 {
+            socket.send(message.clone());
+        }
+        socket.say("ping");
+        let pongs = if message == Message::text("ping") { MOST } else { 1 };
+        for _ in 0..pongs {
+            assert_eq!(socket.text(), "pong", "so much may be said");
+        }
+
+        socket.send(message.clone());
+
+        let (texts, end) = socket.rest();
+        let end = end.unwrap();
+        assert_eq!(
+            (u16::from(end.code), end.reason.as_str()),
+            (1008, "too many messages: say less")
+        );
+        assert_eq!(texts, 0);
+        other.say("ping");
+        assert_eq!(other.text(), "pong", "others are served");
+    }
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn as_much_may_be_said_again_after_ten_seconds(#[case] dialect: Dialect) {
+    let service = Service::start(dialect);
+    let mut socket = Socket::open(&service, "/ws");
+    for _ in 0..2 {
+        for _ in 0..MOST {
+            socket.say("ping");
+            assert_eq!(socket.text(), "pong");
+        }
+        std::thread::sleep(Duration::from_millis(10_100));
+    }
+    socket.say("ping");
+    assert_eq!(socket.text(), "pong");
 }

@@ -1,5 +1,10 @@
 //! Contents of artifacts: sent, downloaded, read; and what is too large, lies or climbs out.
 
+use std::{
+    io::{Read as _, Write as _},
+    time::{Duration, Instant},
+};
+
 use rstest::rstest;
 use serde_json::{Value, json};
 use underpin_testkit::Dialect;
@@ -30,13 +35,17 @@ fn form(values: &[(&str, &str)], name: &str, content: &[u8]) -> Vec<u8> {
     [form.as_bytes(), content, b"\r\n--limit--\r\n"].concat()
 }
 
-/// Sends `body` as one of `length` bytes.
-fn send(service: &Service, path: &str, body: &[u8], length: usize) -> Answer {
+/// A request with `body` as one of `length` bytes.
+fn request(path: &str, body: &[u8], length: usize) -> Vec<u8> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Content-Type: multipart/form-data; boundary=limit\r\nContent-Length: {length}\r\n\r\n"
     );
-    service.raw(&[head.as_bytes(), body].concat())
+    [head.as_bytes(), body].concat()
+}
+
+fn send(service: &Service, path: &str, body: &[u8], length: usize) -> Answer {
+    service.raw(&request(path, body, length))
 }
 
 fn upload(api: &Api, project: i64, values: &[(&str, &str)], name: &str, content: &[u8]) -> Answer {
@@ -237,4 +246,73 @@ fn a_project_is_purged_although_its_contents_cannot_be(#[case] dialect: Dialect)
     let log = api.service.log();
     assert!(log.contains(&format!("contents of project {project} are left: ")), "{log}");
     assert_eq!(files(&api), [format!("project_{project}")]);
+}
+
+/// How many there may be, and how many of them from one address.
+#[rstest]
+fn more_uploads_at_a_time_than_there_may_be_are_told_to_come_later(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values((1, 1), (2, 1), (3, 2), (8, 4))] (most, of_address): (usize, usize),
+) {
+    let api = Api::with(dialect, &[("HTTP_MAX_UPLOADS", &most.to_string())]);
+    let project = api.project("one");
+    let body = form(&[("artifact_type", "log")], "a.txt", b"hello");
+    let of_old = form(&[("artifact_type", "log"), ("project_id", "1")], "a.txt", b"hello");
+    let (new, old) = ("/api/v1/projects/1/artifacts/upload", "/api/artifacts/upload");
+    let mut half = Vec::new();
+    for number in 0..of_address {
+        let mut stream = api.service.connect();
+        let (path, body) = if number == 0 { (new, &body) } else { (old, &of_old) };
+        stream.write_all(&request(path, &body[..body.len() - 5], body.len())).unwrap();
+        half.push((stream, body));
+        eventually("it is received", || files(&api).len() == number + 1);
+    }
+
+    for (path, body) in [(new, &body), (old, &of_old)] {
+        send(&api.service, path, body, body.len())
+            .refuses(503, "too many uploads at the moment: try again later");
+    }
+
+    assert_eq!(files(&api).len(), of_address, "nothing is left of what was refused");
+    let refused = "underpin_http_refused_total{what=\"uploads\"} 2";
+    assert!(api.service.get("/metrics").body.contains(refused));
+    assert_eq!(api.service.log().matches("too many uploads: ").count(), 1);
+    assert_eq!(api.get(&format!("/projects/{project}/artifacts")).status, 200);
+    for (mut stream, body) in half {
+        stream.write_all(&body[body.len() - 5..]).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
+    }
+    assert_eq!(send(&api.service, new, &body, body.len()).status, 201);
+    assert_eq!(files(&api).len(), of_address + 1);
+}
+
+/// An upload that is given up gives its place back.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_place_of_an_upload_that_is_given_up_is_free(#[case] dialect: Dialect) {
+    let api = Api::with(dialect, &[("HTTP_MAX_UPLOADS", "1")]);
+    let project = api.project("one");
+    let values = [("artifact_type", "log")];
+    let body = form(&values, "a.txt", b"hello");
+    let mut stream = api.service.connect();
+    let path = format!("/api/v1/projects/{project}/artifacts/upload");
+    stream.write_all(&request(&path, &body[..body.len() - 5], body.len())).unwrap();
+    eventually("it is received", || files(&api).len() == 1);
+    assert_eq!(upload(&api, project, &values, "a.txt", b"hello").status, 503);
+
+    drop(stream);
+
+    eventually("a place", || upload(&api, project, &values, "a.txt", b"hello").status == 201);
+    assert_eq!(files(&api).len(), 1);
+}
+
+fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is() {
+        assert!(start.elapsed() < Duration::from_secs(15), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
