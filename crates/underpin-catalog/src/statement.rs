@@ -22,7 +22,7 @@ pub use invisible::{Invisible, invisible};
 pub use kind::{Control, Kind, control};
 pub use pragma::{Pragma, of as pragma};
 pub use session::{Lasting, lasting};
-pub use table::dropped_tables;
+pub use table::{TableChange, dropped_tables};
 use token::{Token, Tokens, What};
 pub use words::ObjectName;
 

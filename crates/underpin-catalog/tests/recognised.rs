@@ -6,8 +6,8 @@ use rstest::rstest;
 use underpin_catalog::{
     Dialect::{self, Postgres, Sqlite},
     statement::{
-        Concurrently, Control, Kind, Lasting, ObjectName, at_once, changed_table, concurrently,
-        control, created_index, dropped_tables, invisible, lasting, pragma, split,
+        Concurrently, Control, Kind, Lasting, ObjectName, TableChange, at_once, changed_table,
+        concurrently, control, created_index, dropped_tables, invisible, lasting, pragma, split,
     },
 };
 
@@ -482,4 +482,43 @@ fn what_is_done_at_once_is_written_without_the_word(
     #[case] plain: Option<&str>,
 ) {
     assert_eq!(at_once(text).as_deref(), plain);
+}
+
+#[test]
+fn a_change_is_told_in_every_spelling() {
+    let quoted = ["t", "T", "\"t\"", "`t`", "[t]", "'t'", "main.t", "main . \"T\"", "\"main\".[t]"];
+    for name in quoted {
+        let text = |before: &str, after: &str| format!("{before} {name}{after}");
+        for before in ["DROP TABLE", "drop table if exists", "DROP/* x */TABLE -- y\n IF EXISTS"] {
+            assert_eq!(
+                TableChange::of(&text(before, "")),
+                Some(TableChange::Drops("t".to_owned()))
+            );
+        }
+        for before in ["DELETE FROM", "WITH a AS (SELECT 1) DELETE FROM", "delete /* */ from"] {
+            for after in ["", " WHERE id = 1", " AS x WHERE x.id IN (SELECT 2)"] {
+                let told = TableChange::of(&text(before, after));
+                assert_eq!(told, Some(TableChange::Deletes("t".to_owned())), "{before} {name}");
+            }
+        }
+        for after in [" RENAME TO u", " rename to \"U\"", "\nRENAME -- z\nTO [u]"] {
+            let told = TableChange::of(&text("ALTER TABLE", after));
+            let renames = TableChange::Renames { from: "t".to_owned(), to: "u".to_owned() };
+            assert_eq!(told, Some(renames), "{name}{after}");
+        }
+        for after in [" RENAME a TO b", " RENAME COLUMN a TO b", " ADD a", " DROP COLUMN a"] {
+            assert_eq!(TableChange::of(&text("ALTER TABLE", after)), None);
+        }
+    }
+    for other in [
+        "DROP TABLE temp.t",
+        "delete from \"TEMP\".t",
+        "",
+        "DROP VIEW t",
+        "SELECT 'drop table t'",
+        "INSERT INTO t SELECT 1",
+        "DROP",
+    ] {
+        assert_eq!(TableChange::of(other), None, "{other}");
+    }
 }

@@ -9,13 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use underpin_catalog::Dialect;
+use underpin_catalog::{Dialect, statement::TableChange};
 use underpin_db::{Conn, DbError};
 
-mod change;
 mod kept;
 
-use change::Change;
 use kept::Kept;
 
 use crate::{
@@ -99,19 +97,19 @@ impl Guard {
         if !["drop", "alte", "dele", "with"].contains(&first.as_str()) {
             return Ok(());
         }
-        match Change::of(statement) {
+        match TableChange::of(statement) {
             None => {}
-            Some(Change::Deletes(table)) => {
+            Some(TableChange::Deletes(table)) => {
                 self.kept.retain(|kept| kept.table != table);
                 self.deletes.insert(table);
             }
-            Some(Change::Drops(table)) => {
+            Some(TableChange::Drops(table)) => {
                 self.keep(conn, &table).await?;
                 if enforced {
                     self.kept.extend(referring(conn, &table).await?);
                 }
             }
-            Some(Change::Renames { from, to }) => {
+            Some(TableChange::Renames { from, to }) => {
                 self.keep(conn, &from).await?;
                 if self.deletes.contains(&from) {
                     self.kept.retain(|kept| kept.table != to);
@@ -188,7 +186,7 @@ async fn exists(conn: &mut Conn, table: &str) -> Result<bool, DbError> {
 
 /// Before a statement that nothing can undo: fails when it drops a table and would take rows of others along.
 pub(crate) async fn refuse_cascade(conn: &mut Conn, statement: &str) -> Result<(), StepCause> {
-    let Some(Change::Drops(table)) = Change::of(statement) else { return Ok(()) };
+    let Some(TableChange::Drops(table)) = TableChange::of(statement) else { return Ok(()) };
     match referring(conn, &table).await?.into_iter().find(|kept| kept.rows() > 0) {
         Some(kept) => {
             let count = kept.rows();
