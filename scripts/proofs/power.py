@@ -18,7 +18,7 @@ from .ground import Sqlite, expect, free_port, program
 
 NAME, UNIT, AIM = "power", "disks", 5_000
 ABOUT = "power failures replayed: projects, artifacts, tasks, events, jobs, a start that migrates, upgrade, adoption, fleet"
-# Disks that are tried of each recording.
+# Points that are tried of each recording.
 DISKS = 12
 
 
@@ -28,30 +28,48 @@ def possible():
 
 
 def play(rng, ground, folder):
-    scene = rng.choice((Service, Service, Service, Events, Retention, Start, Upgrade, Adopt, Fleet))(rng, ground, folder / "before")
-    scene.prepare()
-    shutil.copytree(scene.folder, folder / "copy", symlinks=True)
-    reader = trace.Reader(scene.folder)
-    numbers = dict(reader.names)
-    told = scene.record(folder / "calls")
-    changes = reader.read(folder / "calls")
-    expect(changes, "nothing was recorded")
-    recorded = disk.Disk(folder / "copy", changes, numbers)
+    recording = Recording(rng.choice(scenes()), rng, ground, folder)
     for number in range(DISKS):
-        point, choice = rng.randrange(1, len(changes) + 1), rng.choice(disk.CHOICES)
-        (names, folders), content = recorded.after(point, choice, rng)
-        after = folder / f"after-{number}"
+        recording.fail_at(rng.randrange(1, len(recording.changes) + 1), number)
+    return DISKS
+
+
+def scenes():
+    """Services work with projects and artifacts, which differ from seed to seed, so there are several of them."""
+    return (Service, Service, Service, Service, Events, Retention, Start, Upgrade, Adopt, Fleet)
+
+
+class Recording:
+    """A scene that was played once, and everything that it did to its files."""
+
+    def __init__(self, scene, rng, ground, folder):
+        self.rng, self.folder = rng, folder
+        self.scene = scene(rng, ground, folder / "before")
+        self.scene.prepare()
+        shutil.copytree(self.scene.folder, folder / "copy", symlinks=True)
+        reader = trace.Reader(self.scene.folder)
+        numbers = dict(reader.names)
+        self.told = self.scene.record(folder / "calls")
+        self.changes = reader.read(folder / "calls")
+        expect(self.changes, "nothing was recorded")
+        self.disk = disk.Disk(folder / "copy", self.changes, numbers)
+
+    def fail_at(self, point, number):
+        """The power fails after so many changes, and the program starts on what the disk has."""
+        choice = self.rng.choice(disk.CHOICES)
+        (names, folders), content = self.disk.after(point, choice, self.rng)
+        after = self.folder / f"after-{number}"
         disk.put(after, names, folders, content)
         # Whatever was told before the next change began must be true.
-        until = changes[point][0] if point < len(changes) else float("inf")
+        until = self.changes[point][0] if point < len(self.changes) else float("inf")
         try:
-            scene.check(after, [what for when, what in told if when < until])
+            self.scene.check(after, [what for when, what in self.told if when < until])
         except Exception as error:
-            recent = [change[1:4] for change in changes[max(0, point - 12) : point]]
+            recent = [change[1:4] for change in self.changes[max(0, point - 12) : point]]
             short = [tuple(len(part) if isinstance(part, bytes) else part for part in change) for change in recent]
-            expect(False, f"{type(scene).__name__}, after change {point} of {len(changes)}, {choice} of what was not synced: {error}; before it: {short}")
+            name = type(self.scene).__name__
+            expect(False, f"{name}, after change {point} of {len(self.changes)}, {choice} of what was not synced: {error}; before it: {short}")
         shutil.rmtree(after)
-    return DISKS
 
 
 class Api:
