@@ -6,10 +6,12 @@
 mod fixtures;
 mod locked;
 mod odd;
+mod odd_projects;
 mod round_trip;
 mod tokens;
 mod traces;
 mod v060;
+mod values;
 mod wrong;
 
 use std::path::PathBuf;
