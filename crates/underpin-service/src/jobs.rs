@@ -60,10 +60,10 @@ pub(crate) async fn run(
     settings: &Settings,
     db: &Db,
     projects: &Projects,
+    mut time: Time,
     mut leads: watch::Receiver<bool>,
     stop: impl Future<Output = ()>,
 ) {
-    let mut time = Time::default();
     let work = async {
         // The other end lives as long as the process leads or stands by.
         while leads.wait_for(|leads| *leads).await.is_ok() {

@@ -62,6 +62,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     config.http_limits = config.http_limits.within(descriptors::allow(&config));
     let db = Db::connect(&config.database_url, &config.pool).await;
     let db = db.map_err(underpin::Error::from)?;
+    let time = jobs::Time::begin(&db).await.context("cannot see what the time is")?;
     let (leads, leading) = watch::channel(false);
     let waiting = Arc::default();
     let nats = match &config.nats {
@@ -77,7 +78,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         )
     })?;
     let state = Arc::new(http::State::new(config, db.clone(), metrics, waiting));
-    tokio::spawn(artifacts::at_start(state.artifacts.clone(), db.clone()));
+    tokio::spawn(artifacts::at_start(state.artifacts.clone(), db.clone(), time.clone()));
     let config = &state.config;
     let (leave, left) = oneshot::channel::<()>();
     // Before it is ready: a predecessor that goes then knows that it is not the last one.
@@ -94,7 +95,8 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
             }
         };
         let answer = http::serve(listener, Arc::clone(&state), stop.clone()).map(Ok);
-        let jobs = jobs::run(&config.jobs, &db, &state.projects, leading.clone(), stop.clone());
+        let jobs =
+            jobs::run(&config.jobs, &db, &state.projects, time, leading.clone(), stop.clone());
         let jobs = jobs.map(Ok);
         tokio::try_join!(serve_bot, answer, jobs).map(drop)
     });

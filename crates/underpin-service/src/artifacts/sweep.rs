@@ -53,8 +53,8 @@ fn remove_before(entry: &fs::DirEntry, time: SystemTime) -> io::Result<bool> {
 }
 
 /// Sweeps once, unless the clock is in doubt, and tells what came of it.
-pub(crate) async fn at_start(store: Store, db: Db) {
-    let swept = match Time::default().read(&db).await {
+pub(crate) async fn at_start(store: Store, db: Db, mut time: Time) {
+    let swept = match time.read(&db).await {
         Ok(Reading { now, believed: true }) => store.sweep(now).await,
         Ok(_) => return,
         Err(error) => Err(error.into()),

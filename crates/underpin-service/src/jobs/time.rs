@@ -1,10 +1,11 @@
 //! Which time jobs go by. A job deletes by the clock, and a clock may be wrong.
 //!
 //! A reading of the clock is believed when it follows from what was known before: from the reading before it
-//! and the time that passed since, which no clock setting changes; at the start from the last job run, or the
-//! newest row. On PostgreSQL the server's clock must say the same. A clock that is not believed deletes
-//! nothing. One that leapt and then ran on steadily for a day is believed again, or a service that rested for
-//! weeks would never delete anything any more.
+//! and the time that passed since, which no clock setting changes. At the start the newest thing in the database
+//! is what is known; it is read before anything is written by this clock, and never again. On PostgreSQL the
+//! server's clock must say the same. A clock that is not believed deletes nothing. One that leapt and then ran on
+//! steadily is believed again, or a machine that slept, or a service that rested for weeks, would never
+//! delete anything any more.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,8 @@ use crate::clock;
 const TOLERANCE: i64 = 5 * 60;
 /// How long a service may have rested without a doubt about its clock, in seconds.
 const REST: i64 = 24 * 60 * 60;
-/// How long a clock that leapt must run steadily.
+/// How long a clock that leapt must run steadily: by less than a day, and by more.
+const SHORT_PROBATION: Duration = Duration::from_mins(10);
 const PROBATION: Duration = Duration::from_hours(24);
 
 /// What the time is, for jobs.
@@ -37,6 +39,10 @@ struct Moment {
 }
 
 impl Moment {
+    fn read() -> Self {
+        Self { wall: clock::now(), at: Instant::now() }
+    }
+
     /// What the clock must say at `at`.
     fn expected(self, at: Instant) -> i64 {
         self.wall.saturating_add(clock::seconds(at.saturating_duration_since(self.at)))
@@ -45,29 +51,37 @@ impl Moment {
     fn leads_to(self, other: Self) -> bool {
         self.expected(other.at).abs_diff(other.wall) <= TOLERANCE.unsigned_abs()
     }
+
+    /// How long the clock must run on from a leap.
+    fn probation_of(self, leap: Self) -> Duration {
+        let is_short = self.expected(leap.at).abs_diff(leap.wall) <= REST.unsigned_abs();
+        if is_short { SHORT_PROBATION } else { PROBATION }
+    }
 }
 
 /// The time that jobs go by.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Time {
-    /// The last moment that was believed; `None` before the first.
-    known: Option<Moment>,
+    /// The last moment that was believed, or what the database had at the start.
+    known: Moment,
     /// Since then the clock says something else, and goes on from it.
     doubted: Option<Moment>,
 }
 
 impl Time {
-    /// Reads the clock, and asks the database where the clock surprises.
+    /// What is known at the start, before anything is written.
+    pub(crate) async fn begin(db: &Db) -> Result<Self, DbError> {
+        let read = Moment::read();
+        let past = db.newest_trace(read.wall + TOLERANCE).await?;
+        // Where there is none, the clock is behind everything in the database.
+        let trace = if past.is_some() { past } else { db.newest_trace(i64::MAX).await? };
+        Ok(Self::start(read, trace))
+    }
+
+    /// Reads the clock, and asks the clock of the database's server.
     pub(crate) async fn read(&mut self, db: &Db) -> Result<Reading, DbError> {
-        let read = Moment { wall: clock::now(), at: Instant::now() };
-        let trace = if self.follows(read) {
-            None
-        } else {
-            let past = db.newest_trace(read.wall + TOLERANCE).await?;
-            // Where there is none, the clock is behind everything in the database.
-            if past.is_some() { past } else { db.newest_trace(i64::MAX).await? }
-        };
-        let mut reading = self.take(read, trace);
+        let read = Moment::read();
+        let mut reading = self.take(read);
         if let Some(server) = db.server_time().await?
             && server.abs_diff(read.wall) > TOLERANCE.unsigned_abs()
         {
@@ -81,47 +95,41 @@ impl Time {
         Ok(reading)
     }
 
-    fn follows(&self, read: Moment) -> bool {
-        self.known.is_some_and(|known| known.leads_to(read))
-            || self.doubted.is_some_and(|doubted| doubted.leads_to(read))
-    }
-
     /// `trace`: the newest thing in the database that is not from the future as this clock sees it, or the
     /// newest of all where everything is.
-    fn take(&mut self, read: Moment, trace: Option<i64>) -> Reading {
-        if self.known.is_some_and(|known| known.leads_to(read)) {
+    fn start(read: Moment, trace: Option<i64>) -> Self {
+        let rested = trace.map(|trace| read.wall.saturating_sub(trace));
+        let is_likely = rested.is_none_or(|rested| (-TOLERANCE..=REST).contains(&rested));
+        let wall = trace.filter(|_| !is_likely).unwrap_or(read.wall);
+        Self { known: Moment { wall, at: read.at }, doubted: None }
+    }
+
+    fn take(&mut self, read: Moment) -> Reading {
+        let known = self.known;
+        if known.leads_to(read) {
             return self.believe(read);
         }
+        let now = known.expected(read.at);
         if let Some(doubted) = self.doubted.filter(|doubted| doubted.leads_to(read)) {
-            if read.at.saturating_duration_since(doubted.at) >= PROBATION {
-                tracing::warn!("the clock has run steadily for a day: it is believed");
+            if read.at.saturating_duration_since(doubted.at) >= known.probation_of(doubted) {
+                tracing::warn!("the clock has run steadily for long enough: it is believed");
                 return self.believe(read);
             }
-            let now = self.known.map_or(read.wall, |known| known.expected(read.at));
             return Reading { now, believed: false };
         }
-        let rested = trace.map(|trace| read.wall.saturating_sub(trace));
-        if rested.is_some_and(|rested| (-TOLERANCE..=REST).contains(&rested))
-            || (trace.is_none() && self.known.is_none())
-        {
-            return self.believe(read);
-        }
-        // The first that is known is what the database has.
-        let known =
-            *self.known.get_or_insert(Moment { wall: trace.unwrap_or(read.wall), at: read.at });
         self.doubted = Some(read);
-        let now = known.expected(read.at);
         tracing::warn!(
             clock = read.wall,
             expected = now,
-            "the clock of this machine is far from what the database has: nothing is deleted until it is \
-             right, or has run on for a day"
+            "the clock of this machine is far from what it was expected to be: nothing is deleted until it is \
+             right, or has run on for {} minutes",
+            known.probation_of(read).as_secs() / 60
         );
         Reading { now, believed: false }
     }
 
     fn believe(&mut self, read: Moment) -> Reading {
-        self.known = Some(read);
+        self.known = read;
         self.doubted = None;
         Reading { now: read.wall, believed: true }
     }
@@ -138,7 +146,7 @@ mod tests {
     const OLD: i64 = 0;
 
     /// Readings of the clock, each so many seconds after the start, and what is expected of them.
-    type Step = (u64, i64, Option<i64>, Reading);
+    type Step = (u64, i64, Reading);
 
     fn believed(now: i64) -> Reading {
         Reading { now, believed: true }
@@ -148,91 +156,109 @@ mod tests {
         Reading { now, believed: false }
     }
 
-    fn follow(name: &str, steps: &[Step]) {
-        let (mut time, start) = (Time::default(), Instant::now());
-        for (number, (after, wall, trace, expected)) in steps.iter().enumerate() {
+    fn follow(name: &str, trace: Option<i64>, steps: &[Step]) {
+        let start = Instant::now();
+        let mut time = Time::start(Moment { wall: steps[0].1, at: start }, trace);
+        for (number, (after, wall, expected)) in steps.iter().enumerate() {
             let read = Moment { wall: *wall, at: start + Duration::from_secs(*after) };
-            let trace = if time.follows(read) { None } else { *trace };
-            assert_eq!(time.take(read, trace), *expected, "{name}, step {number}");
+            assert_eq!(time.take(read), *expected, "{name}, step {number}");
         }
     }
 
     #[test]
     fn a_clock_is_believed_when_it_follows_from_what_was_known() {
-        follow("a new database", &[(0, NOW, None, believed(NOW))]);
-        follow("a restart", &[(0, NOW, Some(NOW - 60), believed(NOW))]);
-        follow("a night of rest", &[(0, NOW, Some(NOW - DAY / 2), believed(NOW))]);
+        follow("a new database", None, &[(0, NOW, believed(NOW))]);
+        follow("a restart", Some(NOW - 60), &[(0, NOW, believed(NOW))]);
+        follow("a night of rest", Some(NOW - DAY / 2), &[(0, NOW, believed(NOW))]);
         follow(
             "a steady clock",
+            Some(NOW),
             &[
-                (0, NOW, Some(NOW), believed(NOW)),
-                (1, NOW + 1, None, believed(NOW + 1)),
-                (90_000, NOW + 90_000, None, believed(NOW + 90_000)),
+                (0, NOW, believed(NOW)),
+                (1, NOW + 1, believed(NOW + 1)),
+                (90_000, NOW + 90_000, believed(NOW + 90_000)),
             ],
         );
         follow(
             "a small correction",
-            &[(0, NOW, Some(NOW), believed(NOW)), (9, NOW + 200, None, believed(NOW + 200))],
+            Some(NOW),
+            &[(0, NOW, believed(NOW)), (9, NOW + 200, believed(NOW + 200))],
         );
     }
 
+    /// By so much, while the service runs and back, and at a start.
     #[test]
-    fn a_clock_that_is_far_ahead_is_not() {
-        follow(
-            "a start in 2090, then the right time",
-            &[
-                (0, FAR, Some(NOW), doubted(NOW)),
-                (9, FAR + 9, None, doubted(NOW + 9)),
-                (20, NOW + 20, None, believed(NOW + 20)),
-            ],
-        );
-        follow(
-            "a leap to 2090 and back",
-            &[
-                (0, NOW, Some(NOW), believed(NOW)),
-                (5, FAR, Some(NOW + 5), doubted(NOW + 5)),
-                (6, FAR + 1, None, doubted(NOW + 6)),
-                (7, NOW + 7, None, believed(NOW + 7)),
-            ],
-        );
-        follow(
-            "a leap after a leap begins anew",
-            &[
-                (0, FAR, Some(NOW), doubted(NOW)),
-                (80_000, FAR + DAY * 9, Some(NOW), doubted(NOW + 80_000)),
-                (90_000, FAR + DAY * 9 + 10_000, None, doubted(NOW + 90_000)),
-            ],
-        );
+    fn one_wrong_reading_is_not_believed_and_the_right_one_is_at_once() {
+        for wrong in [NOW + 3_600, NOW - 3_600, NOW + 40 * DAY, NOW - 40 * DAY, FAR, OLD] {
+            let name = format!("{wrong}");
+            follow(
+                &name,
+                Some(NOW),
+                &[
+                    (0, NOW, believed(NOW)),
+                    (5, wrong, doubted(NOW + 5)),
+                    (6, wrong + 1, doubted(NOW + 6)),
+                    (7, NOW + 7, believed(NOW + 7)),
+                    (8, NOW + 8, believed(NOW + 8)),
+                ],
+            );
+        }
+        for wrong in [NOW + 40 * DAY, NOW - 40 * DAY, FAR, OLD] {
+            let name = format!("a start at {wrong}");
+            let steps = [
+                (0, wrong, doubted(NOW)),
+                (9, wrong + 9, doubted(NOW + 9)),
+                (20, NOW + 20, believed(NOW + 20)),
+            ];
+            follow(&name, Some(NOW), &steps);
+        }
     }
 
     #[test]
-    fn a_clock_that_is_behind_is_not_either_until_it_is_right() {
+    fn a_leap_after_a_leap_begins_anew() {
+        let far = FAR + DAY * 9;
         follow(
-            "a start in 1970 on a database of now",
-            &[(0, OLD, Some(NOW), doubted(NOW)), (9, NOW + 9, None, believed(NOW + 9))],
-        );
-        follow(
-            "a start in 1970 on a new database",
-            &[(0, OLD, None, believed(OLD)), (9, NOW, Some(NOW - 60), believed(NOW))],
-        );
-        follow(
-            "a leap to 1970 and back",
+            "two leaps",
+            Some(NOW),
             &[
-                (0, NOW, Some(NOW), believed(NOW)),
-                (5, OLD, None, doubted(NOW + 5)),
-                (9, NOW + 9, None, believed(NOW + 9)),
+                (0, FAR, doubted(NOW)),
+                (80_000, far, doubted(NOW + 80_000)),
+                (90_000, far + 10_000, doubted(NOW + 90_000)),
+                (166_400, far + DAY, believed(far + DAY)),
             ],
         );
     }
 
     #[test]
     fn no_doubt_is_for_ever() {
+        let rest = NOW - 30 * DAY;
         follow(
             "a service that rested for a month",
+            Some(rest),
             &[
-                (0, NOW, Some(NOW - 30 * DAY), doubted(NOW - 30 * DAY)),
-                (3_600, NOW + 3_600, None, doubted(NOW - 30 * DAY + 3_600)),
-                (86_400, NOW + DAY, None, believed(NOW + DAY)),
+                (0, NOW, doubted(rest)),
+                (3_600, NOW + 3_600, doubted(rest + 3_600)),
+                (86_400, NOW + DAY, believed(NOW + DAY)),
+            ],
+        );
+        let woken = NOW + DAY / 2;
+        follow(
+            "a machine that slept",
+            Some(NOW),
+            &[
+                (0, NOW, believed(NOW)),
+                (9, woken, doubted(NOW + 9)),
+                (600, woken + 591, doubted(NOW + 600)),
+                (609, woken + 600, believed(woken + 600)),
+            ],
+        );
+        follow(
+            "a start in 1970 on a new database",
+            None,
+            &[
+                (0, OLD, believed(OLD)),
+                (9, NOW, doubted(OLD + 9)),
+                (86_409, NOW + DAY, believed(NOW + DAY)),
             ],
         );
     }
