@@ -2,12 +2,13 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use underpin::{CatalogError, Error, FindError, exit};
+use underpin::{
+    CatalogError, Error, FindError, exit,
+    terminal::{escaped, escaped_json},
+};
 use underpin_db::UrlError;
 use underpin_fleet::FleetError;
 use underpin_projects::RegistryError;
-
-use crate::terminal::{escaped, escaped_json};
 
 /// A mistake in how the command was called.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,6 @@ mod run;
 mod shell;
 mod stopped;
 mod target;
-mod terminal;
 
 use commands::Cli;
 

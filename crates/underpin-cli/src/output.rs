@@ -4,9 +4,10 @@ use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use underpin::{Adopted, Direction, Named, Refusal, Report, Status, Version};
-
-use crate::terminal::{escaped, escaped_json, line};
+use underpin::{
+    Adopted, Direction, Named, Refusal, Report, Status, Version,
+    terminal::{escaped, escaped_json, line},
+};
 
 /// Where a command's data goes, and in which form.
 #[derive(Clone, Copy)]

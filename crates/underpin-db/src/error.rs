@@ -129,13 +129,17 @@ impl DbError {
 
     /// Whether what was to be written can be in no database with this schema: data exceptions (22) and
     /// constraints (23) of PostgreSQL; of SQLite constraints, a type that does not fit, and what is too
-    /// large. Any other cause may pass: a lock, a right, a column of the next release, a full disk.
+    /// large. Any other cause may pass: a lock, a right, a column of the next release, a full disk, and
+    /// whatever a trigger raises in its own words, which SQLite files under constraints.
     #[must_use]
     pub fn is_of_data(&self) -> bool {
         let class = self.sqlstate.as_deref().and_then(|code| code.get(..2));
-        let code = self.result_code.map(|code| code & 0xff);
+        let code = self.result_code.filter(|code| *code != sqlite::CONSTRAINT_TRIGGER);
         matches!(class, Some("22" | "23"))
-            || matches!(code, Some(sqlite::CONSTRAINT | sqlite::MISMATCH | sqlite::TOO_BIG))
+            || matches!(
+                code.map(|code| code & 0xff),
+                Some(sqlite::CONSTRAINT | sqlite::MISMATCH | sqlite::TOO_BIG)
+            )
     }
 
     /// The code of the database, for programs: `55P03`, `SQLite 13`.

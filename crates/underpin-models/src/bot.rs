@@ -20,7 +20,7 @@ pub use api_tokens::{ApiToken, ApiTokenRepository};
 pub use bot_recovered_values::RecoveredValue;
 pub use channel_stats::{ChannelStats, ChannelStatsRepository};
 pub use current_status::{CurrentStatus, CurrentStatusRepository, StatusUpdate};
-pub use dead_letters::{DeadLetter, DeadLetterOutcome, DeadLetterRepository, NewDeadLetter};
+pub use dead_letters::{DeadLetter, DeadLetterOutcome, DeadLetterRepository, PutAside};
 pub use event_positions::{EventPosition, EventPositionRepository};
 pub use job_runs::{JobRun, JobRunRepository};
 pub use outbound_messages::{

@@ -12,7 +12,8 @@ use underpin_migrations::{CODE, bot as bot_catalog, project as project_catalog};
 use underpin_models::{
     bot::{
         ApiToken, ChannelStats, ChatLine, CurrentStatus, DeadLetter, DeadLetterOutcome,
-        EventPosition, JobRun, OutboundMessage, RecoveredValue, UserAction, UserCount, UserStats,
+        EventPosition, JobRun, OutboundMessage, PutAside, RecoveredValue, UserAction, UserCount,
+        UserStats,
     },
     project::{
         Approval, Artifact, ArtifactType, ChangeRequest, ChangeRequestStatus, ControlState, Event,
@@ -62,14 +63,16 @@ macro_rules! assert_bot_rows {
             };
             table::dead_letters::table, DeadLetter = DeadLetter {
                 id: 9,
-                stream: "ROSEY_DB".to_owned(),
-                sequence: i64::MAX,
-                subject: "message.log".to_owned(),
-                payload: r#"{"username":"Zoë"}"#.to_owned(),
-                happened_at: 1,
-                failed_at: 2,
-                code: Some("23514".to_owned()),
-                reason: String::new(),
+                event: PutAside {
+                    stream: "ROSEY_DB".to_owned(),
+                    sequence: i64::MAX,
+                    subject: "message.log".to_owned(),
+                    payload: r#"{"username":"Zoë"}"#.to_owned(),
+                    happened_at: 1,
+                    failed_at: 2,
+                    code: Some("23514".to_owned()),
+                    reason: String::new(),
+                },
                 outcome: Some(DeadLetterOutcome::Dropped),
                 settled_at: Some(3),
                 settled_by: Some("ada".to_owned()),

@@ -1,9 +1,10 @@
-//! `underpin-service dead-letters`: events that the database refused, without the service at work.
+//! `underpin-service dead-letters`: events that were put aside, without the service at work.
 
 use std::io::{self, Write as _};
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use underpin::terminal::escaped_json;
 use underpin_db::Db;
 use underpin_models::bot::{DeadLetter, DeadLetterOutcome, DeadLetterRepository as _};
 
@@ -12,7 +13,7 @@ use crate::{Config, clock, http::Letter, nats::dead_letter::settle};
 /// Letters that are read at a time.
 const PAGE: i64 = 100;
 
-/// What to do with events that the database refused.
+/// What to do with events that were put aside.
 #[derive(Debug, Subcommand)]
 pub enum Action {
     /// Print them, one JSON object per line, with what they say
@@ -65,5 +66,6 @@ pub async fn run(config: &Config, action: Action) -> anyhow::Result<()> {
 
 fn print(letter: &DeadLetter) -> anyhow::Result<()> {
     let line = serde_json::to_string(&Letter::from(letter.clone()))?;
-    writeln!(io::stdout(), "{line}").context("cannot print")
+    // Anybody may have published it.
+    writeln!(io::stdout(), "{}", escaped_json(&line)).context("cannot print")
 }

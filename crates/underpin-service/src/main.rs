@@ -26,7 +26,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Events that the database refused: see them, apply them again, drop them
+    /// Events that could not be applied: see them, apply them again, drop them
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
 }

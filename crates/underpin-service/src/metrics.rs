@@ -67,7 +67,7 @@ fn describe() {
     let text = "How long events have waited for the database to take them; 0 when none does.";
     describe_gauge!("underpin_events_wait_seconds", Unit::Seconds, text);
     let text =
-        "Events that the database refused and that wait for a person; NaN when it does not answer.";
+        "Events that could not be applied and that wait for a person; NaN when it does not answer.";
     describe_gauge!("underpin_dead_letters", text);
     describe_gauge!("underpin_stream_lag", "Events in the stream and not yet received.");
     let text = "Events that came faster than they could be applied and were dropped.";

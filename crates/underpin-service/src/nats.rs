@@ -14,6 +14,7 @@ use underpin_db::{Db, percent_decoded};
 
 mod answer;
 mod apply;
+mod arrived;
 mod channel_stats;
 pub(crate) mod dead_letter;
 mod enqueue;

@@ -29,6 +29,7 @@ mod script;
 mod session;
 mod sql;
 mod stepwise;
+pub mod terminal;
 mod transaction;
 
 pub use underpin_catalog::{

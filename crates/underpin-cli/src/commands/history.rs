@@ -1,12 +1,11 @@
 //! `underpin history`
 
 use serde::Serialize;
-use underpin::{Catalog, Log, Migration, Record};
+use underpin::{Catalog, Log, Migration, Record, terminal};
 
 use crate::{
     context::{Context, PolicyArgs},
     output::Output,
-    terminal,
 };
 
 /// List every migration: applied or pending, when, how long it took, by whom

@@ -17,29 +17,16 @@ db_enum! {
     }
 }
 
-/// An event that the database refused for what it says.
+/// An event that cannot be understood, or that the database refused for what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Identifiable, Insertable, Queryable, Selectable)]
 #[diesel(table_name = dead_letters, treat_none_as_default_value = false)]
 #[diesel(check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 pub struct DeadLetter {
     /// Of the row; never given twice.
     pub id: i64,
-    /// The stream it came from; empty outside a stream.
-    pub stream: String,
-    /// Its number in the stream; 0 outside a stream.
-    pub sequence: i64,
-    /// The subject after the prefix.
-    pub subject: String,
-    /// What it says: JSON.
-    pub payload: String,
-    /// When it was published, in Unix seconds.
-    pub happened_at: i64,
-    /// When it was refused, in Unix seconds.
-    pub failed_at: i64,
-    /// The code of the refusal: an SQLSTATE, or `SQLite` with a result code.
-    pub code: Option<String>,
-    /// Why it was refused, without what it says.
-    pub reason: String,
+    /// What was put aside, and why.
+    #[diesel(embed)]
+    pub event: PutAside,
     /// `None` while it waits for a person.
     pub outcome: Option<DeadLetterOutcome>,
     /// When it was applied or dropped, in Unix seconds.
@@ -48,34 +35,36 @@ pub struct DeadLetter {
     pub settled_by: Option<String>,
 }
 
-/// An event that is refused now.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable)]
-#[diesel(table_name = dead_letters)]
-pub struct NewDeadLetter {
+/// What a dead letter is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
+#[diesel(table_name = dead_letters, treat_none_as_default_value = false)]
+#[diesel(check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
+pub struct PutAside {
     /// The stream it came from; empty outside a stream.
     pub stream: String,
     /// Its number in the stream; 0 outside a stream.
     pub sequence: i64,
     /// The subject after the prefix.
     pub subject: String,
-    /// What it says: JSON.
+    /// What it says, as a text.
     pub payload: String,
     /// When it was published, in Unix seconds.
     pub happened_at: i64,
-    /// Now, in Unix seconds.
+    /// When it was put aside, in Unix seconds.
     pub failed_at: i64,
-    /// The code of the refusal.
+    /// The code of the refusal: an SQLSTATE, or `SQLite` with a result code; `None` where it cannot be
+    /// understood.
     pub code: Option<String>,
-    /// Why it is refused, without what it says.
+    /// Why it was put aside, without what it says.
     pub reason: String,
 }
 
 repository! {
     /// Events that wait for a person.
     pub trait DeadLetterRepository {
-        /// Keeps an event that was refused.
-        write fn keep_dead_letter(conn, new: NewDeadLetter) -> () {
-            diesel::insert_into(dead_letters::table).values(new).execute(conn).await?;
+        /// Keeps an event that is put aside.
+        write fn keep_dead_letter(conn, event: PutAside) -> () {
+            diesel::insert_into(dead_letters::table).values(event).execute(conn).await?;
             Ok(())
         }
 

@@ -1,4 +1,4 @@
-//! `/api/dead-letters`: events that the database refused, for the operator.
+//! `/api/dead-letters`: events that could not be applied, for the operator.
 
 use std::sync::Arc;
 
@@ -37,14 +37,14 @@ pub(super) struct Which {
     limit: Option<String>,
 }
 
-/// Events that the database refused.
+/// Events that could not be applied.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Letters {
     /// Oldest first.
     dead_letters: Vec<Letter>,
 }
 
-/// An event that the database refused for what it says.
+/// An event that cannot be understood, or that the database refused for what it says.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Letter {
     id: i64,
@@ -54,15 +54,15 @@ pub(crate) struct Letter {
     sequence: i64,
     /// The subject after the prefix.
     subject: String,
-    /// What it says: JSON.
+    /// What it says. Of what cannot be understood 64 KiB, and what is no text as `base64:` and its bytes.
     payload: String,
     /// When it was published, in Unix seconds.
     happened_at: i64,
-    /// When it was refused, in Unix seconds.
+    /// When it was put aside, in Unix seconds.
     failed_at: i64,
-    /// An SQLSTATE, or `SQLite` with a result code.
+    /// An SQLSTATE, or `SQLite` with a result code; none where it cannot be understood.
     code: Option<String>,
-    /// Why it was refused.
+    /// Why it was put aside.
     reason: String,
     /// `waiting`, `applied` or `dropped`.
     state: &'static str,
@@ -74,16 +74,17 @@ pub(crate) struct Letter {
 
 impl From<DeadLetter> for Letter {
     fn from(letter: DeadLetter) -> Self {
+        let event = letter.event;
         Self {
             id: letter.id,
-            stream: letter.stream,
-            sequence: letter.sequence,
-            subject: letter.subject,
-            payload: letter.payload,
-            happened_at: letter.happened_at,
-            failed_at: letter.failed_at,
-            code: letter.code,
-            reason: letter.reason,
+            stream: event.stream,
+            sequence: event.sequence,
+            subject: event.subject,
+            payload: event.payload,
+            happened_at: event.happened_at,
+            failed_at: event.failed_at,
+            code: event.code,
+            reason: event.reason,
             state: letter.outcome.map_or("waiting", DeadLetterOutcome::wire),
             settled_at: letter.settled_at,
             settled_by: letter.settled_by,
@@ -91,7 +92,7 @@ impl From<DeadLetter> for Letter {
     }
 }
 
-/// Events that the database refused
+/// Events that could not be applied
 #[utoipa::path(get, path = "/api/dead-letters", tag = "dead letters", params(Which),
     security(("admin_token" = [])),
     responses(
@@ -119,14 +120,14 @@ pub(super) struct Decision {
     by: String,
 }
 
-/// Apply an event that the database refused
+/// Apply an event that was put aside
 #[utoipa::path(post, path = "/api/dead-letters/{id}/apply", tag = "dead letters",
     params(("id" = String, Path, description = "Its number")), request_body = Decision,
     security(("admin_token" = [])),
     responses(
         (status = 200, description = "It is applied, with the time at which it happened", body = Letter),
-        (status = 400, description = "No such number, it was settled before, or the database still \
-            refuses it", body = ErrorBody),
+        (status = 400, description = "No such number, it was settled before, this release cannot \
+            understand it, or the database still refuses it", body = ErrorBody),
         (status = 401, description = "Not the `ADMIN_TOKEN`", body = ErrorBody),
         (status = 404, description = "No such dead letter, or no `ADMIN_TOKEN`", body = ErrorBody),
         (status = "default", description = "Any other failure", body = ErrorBody),
@@ -141,7 +142,7 @@ pub(super) async fn apply(
     decide(&state, &id, DeadLetterOutcome::Applied, decision).await
 }
 
-/// Drop an event that the database refused
+/// Drop an event that was put aside
 #[utoipa::path(post, path = "/api/dead-letters/{id}/drop", tag = "dead letters",
     params(("id" = String, Path, description = "Its number")), request_body = Decision,
     security(("admin_token" = [])),

@@ -37,7 +37,7 @@ use super::{
     tags(
         (name = "bot", description = "What the bot knows, and what it is to say"),
         (name = "tokens", description = "Tokens of callers; only with an `ADMIN_TOKEN`"),
-        (name = "dead letters", description = "Events that the database refused; only with an \
+        (name = "dead letters", description = "Events that could not be applied; only with an \
             `ADMIN_TOKEN`"),
         (name = "projects", description = "Projects, each with a database of its own"),
         (name = "tasks", description = "Work in a project"),

@@ -1,9 +1,9 @@
 //! Applies events in the order they came, as many as are waiting in one transaction.
 //!
-//! A commit costs far more than an event, so events that wait together share one. An event that the
-//! database refuses for what it says ([`DbError::is_of_data`]) becomes a dead letter in the transaction
-//! that passes it by, and a person decides. Whatever else the database says, the events wait, for as long
-//! as it takes.
+//! A commit costs far more than an event, so events that wait together share one. An event that cannot be
+//! understood, or that the database refuses for what it says ([`DbError::is_of_data`]), becomes a dead
+//! letter in the transaction that passes it by, and a person decides. Whatever else the database says, the
+//! events wait, for as long as it takes.
 
 use std::{
     ops::Range,
@@ -14,33 +14,20 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use underpin_db::{Db, DbConn, DbError};
 use underpin_models::bot::{
-    DeadLetterRepository as _, EventPositionRepository as _, NewDeadLetter, SessionRepository as _,
+    DeadLetterRepository as _, EventPositionRepository as _, SessionRepository as _,
 };
 
 use super::{
-    event::Event,
+    arrived::Arrived,
     waiting::{Patience, Waiting},
 };
 use crate::clock;
 
 /// Events of one transaction at most: their commit should not keep a reader's answer waiting.
 pub(crate) const LARGEST_GROUP: usize = 512;
-
-/// An event and what is known about its way here.
-#[derive(Debug, Clone)]
-pub(crate) struct Arrived {
-    pub(crate) event: Event,
-    /// What was understood as `event`.
-    pub(crate) payload: Bytes,
-    /// When it was published, or came here where nobody knows that; Unix seconds.
-    pub(crate) at: i64,
-    /// Its number in the stream; 0 outside a stream.
-    pub(crate) sequence: i64,
-}
 
 /// Where a stream stands, in the database and here.
 #[derive(Debug, Clone)]
@@ -64,7 +51,7 @@ struct Failed {
 /// What a transaction was at when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// What no event has a part in: the position, sessions that are over.
+    /// What no event has a part in: the position, sessions that are over, dead letters.
     Ours,
     /// The event of this index.
     Event(usize),
@@ -96,15 +83,15 @@ impl Applier {
 
     /// Applies `group`, and returns when each event of it is applied or a dead letter.
     ///
-    /// `end` is the number of the last message that the group stands for, which may be one that was
-    /// not understood; of no meaning outside a stream.
+    /// `end` is the number of the last message that the group stands for, which may be one of another
+    /// subject; of no meaning outside a stream.
     pub(crate) async fn apply(&mut self, group: Vec<Arrived>, end: i64) -> Result<(), Superseded> {
         metrics::histogram!("underpin_event_group_size").record(size(group.len()));
         let group: Arc<[Arrived]> = group.into();
         let mut parts: Vec<Range<usize>> = std::iter::once(0..group.len()).collect();
         let mut patience = Patience::new(Arc::clone(&self.waiting));
         while let Some(part) = parts.pop() {
-            // What lies behind the last event was not understood; it goes with it.
+            // What lies behind the last event is none of ours; it goes with it.
             let to = if part.end == group.len() { end } else { group[part.end - 1].sequence };
             let Err(failed) = self.attempt(Arc::clone(&group), part.clone(), to).await? else {
                 self.applied(&group[part], to);
@@ -136,6 +123,7 @@ impl Applier {
         const OURS: usize = usize::MAX;
         const COMMIT: usize = usize::MAX - 1;
         let (position, silence, last) = (self.position.clone(), self.silence, self.last);
+        let stream = self.stream();
         let place = Arc::new(AtomicUsize::new(OURS));
         let at = Arc::clone(&place);
         let done = self.db.transaction(move |conn| {
@@ -146,6 +134,15 @@ impl Applier {
                 let mut last = last;
                 for index in part {
                     let arrived = &group[index];
+                    let event = match &arrived.event {
+                        Ok(event) => event.clone(),
+                        Err(malformed) => {
+                            at.store(OURS, Ordering::Relaxed);
+                            let reason = malformed.to_string();
+                            conn.keep_dead_letter(arrived.letter(&stream, None, reason)).await?;
+                            continue;
+                        }
+                    };
                     if last.is_none_or(|last| arrived.at.saturating_sub(last) > silence) {
                         at.store(OURS, Ordering::Relaxed);
                         let ended = conn.end_sessions_after_silence(arrived.at, silence).await?;
@@ -155,7 +152,7 @@ impl Applier {
                     }
                     last = last.max(Some(arrived.at));
                     at.store(index, Ordering::Relaxed);
-                    arrived.event.clone().apply(conn, arrived.at).await?;
+                    event.apply(conn, arrived.at).await?;
                 }
                 at.store(COMMIT, Ordering::Relaxed);
                 Ok(Ok(()))
@@ -177,10 +174,29 @@ impl Applier {
 
     fn applied(&mut self, part: &[Arrived], to: i64) {
         for arrived in part {
-            count(arrived.event.subject(), "applied");
-            self.last = self.last.max(Some(arrived.at));
+            let Arrived { subject, sequence, .. } = *arrived;
+            match &arrived.event {
+                Ok(_) => {
+                    count(subject, "applied");
+                    self.last = self.last.max(Some(arrived.at));
+                }
+                Err(malformed) => {
+                    count(subject, "malformed");
+                    tracing::warn!(
+                        subject,
+                        sequence,
+                        "a message of `{subject}` became a dead letter, for it cannot be understood: \
+                         {malformed}"
+                    );
+                }
+            }
         }
         self.moved(to);
+    }
+
+    /// The name of the stream; empty outside one.
+    fn stream(&self) -> String {
+        self.position.as_ref().map(|position| position.stream.clone()).unwrap_or_default()
     }
 
     fn moved(&mut self, to: i64) {
@@ -196,18 +212,9 @@ impl Applier {
         to: i64,
         refusal: &DbError,
     ) -> Result<Result<(), DbError>, Superseded> {
-        let (subject, sequence) = (arrived.event.subject(), arrived.sequence);
+        let Arrived { subject, sequence, .. } = *arrived;
         let position = self.position.clone();
-        let letter = NewDeadLetter {
-            stream: position.as_ref().map(|position| position.stream.clone()).unwrap_or_default(),
-            sequence,
-            subject: subject.to_owned(),
-            payload: String::from_utf8_lossy(&arrived.payload).into_owned(),
-            happened_at: arrived.at,
-            failed_at: clock::now(),
-            code: refusal.code(),
-            reason: refusal.to_string(),
-        };
+        let letter = arrived.letter(&self.stream(), refusal.code(), refusal.to_string());
         let done = self.db.transaction(move |conn| {
             async move {
                 if !advance(conn, position, to).await? {

@@ -1,4 +1,4 @@
-//! Events that the database refused for what they say: applied again, or dropped, when a person says so.
+//! Events that were put aside: applied again, or dropped, when a person says so.
 
 use futures_util::FutureExt as _;
 use underpin_db::{Db, DbError};
@@ -37,14 +37,15 @@ pub(crate) async fn settle(
     if let Some(outcome) = letter.outcome {
         return Err(Unsettled::Settled { id, outcome });
     }
-    let event = match (outcome, Event::read(&letter.subject, letter.payload.as_bytes())) {
+    let event = match (outcome, Event::read(&letter.event.subject, letter.event.payload.as_bytes()))
+    {
         (DeadLetterOutcome::Dropped, _) => None,
         (DeadLetterOutcome::Applied, Some(Ok(event))) => Some(event),
         (_, Some(Err(malformed))) => {
             return Err(Unsettled::Malformed { id, reason: malformed.to_string() });
         }
         (_, None) => {
-            let reason = format!("it knows no subject `{}`", letter.subject);
+            let reason = format!("it knows no subject `{}`", letter.event.subject);
             return Err(Unsettled::Malformed { id, reason });
         }
     };
@@ -52,7 +53,7 @@ pub(crate) async fn settle(
         async move {
             let settled = conn.settle_dead_letter(id, outcome, by, now).await?;
             if let (Some(letter), Some(event)) = (&settled, event) {
-                event.apply(conn, letter.happened_at).await?;
+                event.apply(conn, letter.event.happened_at).await?;
             }
             Ok(settled)
         }
@@ -61,7 +62,7 @@ pub(crate) async fn settle(
     match settled.await {
         Ok(Some(letter)) => {
             let (outcome, by) = (outcome.wire(), letter.settled_by.as_deref());
-            tracing::info!(by, "dead letter {id} of `{}` was {outcome}", letter.subject);
+            tracing::info!(by, "dead letter {id} of `{}` was {outcome}", letter.event.subject);
             Ok(letter)
         }
         // Another was faster.

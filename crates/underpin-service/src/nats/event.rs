@@ -49,13 +49,6 @@ macro_rules! events {
                 }
             }
 
-            /// The subject, after the prefix.
-            pub(crate) fn subject(&self) -> &'static str {
-                match self {
-                    $(Self::$Event(_) => $Event::SUBJECT),+
-                }
-            }
-
             /// Makes the change that arrived `at` (Unix seconds) within a transaction.
             pub(crate) async fn apply(self, conn: &mut DbConn, at: i64) -> Result<(), DbError> {
                 match self {

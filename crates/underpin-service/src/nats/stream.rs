@@ -23,10 +23,10 @@ use underpin_models::bot::EventPositionRepository as _;
 
 use super::{
     Settings, Waiting,
-    apply::{Applier, Arrived, LARGEST_GROUP, Position},
+    apply::{Applier, LARGEST_GROUP, Position},
+    arrived::Arrived,
     event::Event,
     request,
-    subscription::dropped,
 };
 
 /// How long the server waits for an acknowledgement before it sends an event again.
@@ -233,22 +233,15 @@ struct Group {
     events: Vec<Arrived>,
     /// The last message, whose acknowledgement stands for all before it.
     last: Option<jetstream::Message>,
-    /// Including those that were not understood.
+    /// Including those of other subjects.
     messages: usize,
 }
 
 impl Group {
     fn push(&mut self, settings: &Settings, message: jetstream::Message, sequence: i64) {
         let subject = settings.without_prefix(&message.subject).unwrap_or_default();
-        match Event::read(subject, &message.payload) {
-            Some(Ok(event)) => {
-                let at = message.info().map_or(0, |info| info.published.unix_timestamp());
-                let payload = message.payload.clone();
-                self.events.push(Arrived { event, payload, at, sequence });
-            }
-            Some(Err(malformed)) => dropped(subject, &malformed),
-            None => {}
-        }
+        let at = message.info().map_or(0, |info| info.published.unix_timestamp());
+        self.events.extend(Arrived::read(subject, &message.payload, at, sequence));
         self.last = Some(message);
         self.messages += 1;
     }

@@ -7,10 +7,9 @@ use tokio::sync::mpsc;
 
 use super::{
     Settings,
-    apply::{Applier, Arrived, LARGEST_GROUP, count},
+    apply::{Applier, LARGEST_GROUP},
+    arrived::Arrived,
     drain,
-    event::Event,
-    payload::Malformed,
 };
 use crate::clock;
 
@@ -41,7 +40,7 @@ pub(crate) async fn run(
             tokio::select! {
                 message = messages.next() => {
                     let Some(message) = message else { break };
-                    if let Some(arrived) = understand(settings, &message)
+                    if let Some(arrived) = read(settings, &message)
                         && queue.send(arrived).await.is_err()
                     {
                         break;
@@ -69,26 +68,9 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn understand(settings: &Settings, message: &Message) -> Option<Arrived> {
+fn read(settings: &Settings, message: &Message) -> Option<Arrived> {
     let subject = settings.without_prefix(&message.subject)?;
-    match Event::read(subject, &message.payload)? {
-        Ok(event) => {
-            let payload = message.payload.clone();
-            Some(Arrived { event, payload, at: clock::now(), sequence: 0 })
-        }
-        Err(malformed) => {
-            dropped(subject, &malformed);
-            None
-        }
-    }
-}
-
-/// Tells that a message of `subject` was dropped, and why.
-pub(crate) fn dropped(subject: &str, malformed: &Malformed) {
-    tracing::warn!(subject, "a message of `{subject}` was dropped: {malformed}");
-    if let Some(subject) = Event::SUBJECTS.iter().find(|known| **known == subject) {
-        count(subject, "malformed");
-    }
+    Arrived::read(subject, &message.payload, clock::now(), 0)
 }
 
 fn lag(waiting: usize) {

@@ -1,4 +1,4 @@
-//! Events that the database refused, as the operator sees and settles them.
+//! Events that could not be applied, as the operator sees and settles them.
 
 use rstest::rstest;
 use serde_json::json;

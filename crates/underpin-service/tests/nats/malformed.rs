@@ -1,5 +1,6 @@
-//! Events that cannot be understood: one warning each, and everything else goes on.
+//! Events that cannot be understood: each is a dead letter with one warning, and everything else goes on.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rstest::rstest;
 use serde_json::{Value, json};
 use underpin_testkit::Dialect;
@@ -179,7 +180,10 @@ fn statuses() -> Vec<Case> {
 #[case::postgres(Dialect::Postgres, Mode::Core)]
 #[case::sqlite_stream(Dialect::Sqlite, Mode::Stream)]
 #[case::postgres_stream(Dialect::Postgres, Mode::Stream)]
-fn each_gets_one_warning_and_changes_nothing(#[case] dialect: Dialect, #[case] mode: Mode) {
+fn each_is_put_aside_with_one_warning_and_changes_nothing_else(
+    #[case] dialect: Dialect,
+    #[case] mode: Mode,
+) {
     let stage = Stage::new(dialect, mode).with("RETENTION_INTERVAL_SECONDS", "0");
     let stage = stage.with("OPTIMIZE_INTERVAL_SECONDS", "0");
     let mut replica = stage.replica();
@@ -197,7 +201,11 @@ fn each_gets_one_warning_and_changes_nothing(#[case] dialect: Dialect, #[case] m
 
     let expected = cases.iter();
     let expected: Vec<_> = expected
-        .map(|(subject, _, reason)| format!("a message of `{subject}` was dropped: {reason}"))
+        .map(|(subject, _, reason)| {
+            format!(
+                "a message of `{subject}` became a dead letter, for it cannot be understood: {reason}"
+            )
+        })
         .collect();
     assert_said(&replica.said("WARN"), &expected);
     let subjects = replica.lines("WARN").into_iter().map(|line| line["fields"]["subject"].clone());
@@ -206,8 +214,95 @@ fn each_gets_one_warning_and_changes_nothing(#[case] dialect: Dialect, #[case] m
     assert!(!replica.log().contains(SECRET), "{}", replica.log());
     for dump in [&mut before, &mut after] {
         dump.remove("event_positions");
+        dump.remove("dead_letters");
     }
     assert_eq!(after, before);
+    let letters = stage.db.texts(
+        "SELECT CAST(sequence AS TEXT) || '|' || subject || '|' || reason || '|' || payload \
+         FROM dead_letters WHERE code IS NULL AND outcome IS NULL ORDER BY id",
+    );
+    // After the event that told that the replica reads.
+    let sequence = |number: usize| if mode == Mode::Stream { number + 2 } else { 0 };
+    let expected = cases.iter().enumerate().map(|(number, (subject, payload, reason))| {
+        let payload = match std::str::from_utf8(payload) {
+            Ok(text) if text.len() <= 64 * 1024 => text.to_owned(),
+            Ok(text) => format!("{}… {} bytes in all", &text[..64 * 1024], text.len()),
+            Err(_) => format!("base64:{}", BASE64_STANDARD.encode(payload)),
+        };
+        format!("{}|{subject}|{reason}|{payload}", sequence(number))
+    });
+    assert_eq!(letters, expected.collect::<Vec<_>>());
+}
+
+/// Whatever they hold, the operator sees them, cannot apply them, and drops them.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_was_put_aside_is_shown_safely_and_dropped(#[case] dialect: Dialect) {
+    let stage = Stage::new(dialect, Mode::Stream);
+    let mut replica = stage.replica();
+    let bus = stage.bus();
+    let payloads = [
+        b"\x1b]0;owned\x07\x1b[31mred\x7f".to_vec(),
+        "turned \u{202e}round\u{9b}31m".as_bytes().to_vec(),
+        b"\xff\x00\x1b".to_vec(),
+        vec![b'x'; 900_000],
+    ];
+    for payload in &payloads {
+        bus.publish_bytes("user.joined", payload.clone());
+    }
+    stage.settle(&bus);
+    let letters = |arguments: &[&str]| {
+        let output = stage.command().arg("dead-letters").args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+
+    let (code, listed, _) = letters(&["list"]);
+
+    assert_eq!(code, Some(0));
+    let obeyed = |letter: char| {
+        letter != '\n' && (letter.is_control() || ('\u{202a}'..='\u{202e}').contains(&letter))
+    };
+    assert!(!listed.contains(obeyed), "{listed:?}");
+    let shown: Vec<_> = listed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["payload"].clone())
+        .collect();
+    let text = |index: usize| std::str::from_utf8(&payloads[index]).unwrap();
+    let cut = format!("{}… 900000 bytes in all", "x".repeat(64 * 1024));
+    assert_eq!(shown, [text(0), text(1), "base64:/wAb", &cut]);
+    for number in 1..=payloads.len() {
+        let id = number.to_string();
+        let (code, _, error) = letters(&["apply", &id, "--by", "ada"]);
+        assert_eq!(code, Some(1));
+        assert!(error.contains("cannot be understood by this release: expected a JSON"), "{error}");
+        assert_eq!(letters(&["drop", &id, "--by", "ada"]).0, Some(0));
+    }
+    assert_eq!(letters(&["list"]).1, "");
+    assert_eq!(replica.stop(), Some(0));
+}
+
+/// A release that understands more can apply what this one could not; here the payload is mended by hand.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_is_understood_later_is_applied_with_its_time(#[case] dialect: Dialect) {
+    let stage = Stage::new(dialect, Mode::Core);
+    let mut replica = stage.replica();
+    let bus = stage.bus();
+    bus.publish("user.joined", &json!({ "username": 5 }));
+    stage.settle(&bus);
+    stage.db.batch(
+        "UPDATE dead_letters SET payload = '{\"username\": \"five\"}', happened_at = 1700000000",
+    );
+
+    let applied = stage.command().args(["dead-letters", "apply", "1", "--by", "ada"]).status();
+
+    assert!(applied.unwrap().success());
+    let seen = "SELECT CAST(first_seen AS TEXT) FROM user_stats WHERE username = 'five'";
+    assert_eq!(stage.db.texts(seen), ["1700000000"]);
+    assert_eq!(replica.stop(), Some(0));
 }
 
 /// Odd, but understood.

@@ -44,6 +44,18 @@ fn raised(name: &'static str, code: &'static str) -> Cause {
     }
 }
 
+fn raised_by_sqlite(name: &'static str, action: &str) -> Cause {
+    Cause {
+        name,
+        begin: format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON recent_chat \
+             BEGIN SELECT RAISE({action}, 'hunter2'); END"
+        ),
+        end: "DROP TRIGGER refuse".to_owned(),
+        code: "SQLite 1811",
+    }
+}
+
 fn causes(dialect: Dialect, role: &str) -> Vec<Cause> {
     let away = "ALTER TABLE recent_chat RENAME TO elsewhere";
     let back = "ALTER TABLE elsewhere RENAME TO recent_chat";
@@ -54,6 +66,9 @@ fn causes(dialect: Dialect, role: &str) -> Vec<Cause> {
             cause("a table that is away", away, back, ""),
             cause("a column that is away", without, with, ""),
             cause("a lock that another holds", "BEGIN IMMEDIATE", "ROLLBACK", "SQLite 5"),
+            raised_by_sqlite("what a trigger thinks", "ABORT"),
+            raised_by_sqlite("a trigger that fails", "FAIL"),
+            raised_by_sqlite("a trigger that rolls back", "ROLLBACK"),
         ],
         Dialect::Postgres => vec![
             cause("a table that is away", away, back, "42P01"),

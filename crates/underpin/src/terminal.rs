@@ -2,17 +2,20 @@
 
 /// `text` without what a terminal would obey: escape sequences, and marks that turn the direction of
 /// letters round. Lines and tabs stay.
-pub(crate) fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     replaced(text, |char| char.escape_unicode().to_string())
 }
 
 /// The same for a JSON document, where such a character can only be in a string.
-pub(crate) fn escaped_json(text: &str) -> String {
+#[must_use]
+pub fn escaped_json(text: &str) -> String {
     replaced(text, |char| format!("\\u{:04x}", u32::from(char)))
 }
 
 /// `text` as a part of one line.
-pub(crate) fn line(text: &str) -> String {
+#[must_use]
+pub fn line(text: &str) -> String {
     escaped(&text.replace('\n', "\\n").replace('\t', "\\t"))
 }
 
