@@ -61,6 +61,13 @@ pub enum CatalogError {
     /// A migration beside the folders of the dialects, where nobody would run it.
     #[error("`{}` is beside the folders of the dialects: move it into each of them", path.display())]
     Stray { path: PathBuf },
+    /// A script beside the folders of the migrations, which nobody would run.
+    #[error(
+        "`{}` lies beside the folders of the migrations, where no script runs: move it to \
+         `<version>_<name>/up.sql`, or out of this folder",
+        path.display().to_string().escape_debug()
+    )]
+    StrayScript { path: PathBuf },
     /// A migration that only one dialect has.
     #[error("`{folder}` is missing for `{dialect}`: write its twin in `{}`", path.display())]
     NoTwin { folder: String, dialect: Dialect, path: PathBuf },

@@ -3,7 +3,7 @@
 //! Two layouts are understood: Diesel's flat one, `<dir>/<version>_<name>/up.sql`, for a set with
 //! one dialect, and one folder per dialect, `<dir>/<dialect>/<version>_<name>/up.sql`, whose names
 //! must be in lockstep. What Diesel's own tools ignore is ignored here: files, and folders whose
-//! name begins with a dot.
+//! name begins with a dot. Scripts are the exception: one beside the migrations is meant to run.
 
 use std::{
     borrow::Cow,
@@ -30,10 +30,13 @@ impl Catalog {
         let Some(scripts) = dialect_folder(dir, dialect)? else {
             let names = folders(dir)?;
             layout::check(dir, &names)?;
+            layout::check_scripts(dir)?;
             return Self::new(set, dialect, read_migrations(dir, &names)?);
         };
         let names = folders(&scripts)?;
         layout::check(&scripts, &names)?;
+        layout::check_scripts(dir)?;
+        layout::check_scripts(&scripts)?;
         check_strays(dir)?;
         check_twins(dir, dialect, &names)?;
         let adopt = dir.join("adopt");

@@ -40,6 +40,15 @@ pub(crate) fn check(dir: &Path, folders: &BTreeSet<String>) -> Result<(), Catalo
     if folders.is_empty() { Err(CatalogError::Nothing { path }) } else { Ok(()) }
 }
 
+/// Refuses `dir` when a script lies beside the folders of the migrations: it would never run.
+pub(crate) fn check_scripts(dir: &Path) -> Result<(), CatalogError> {
+    let is_script = |name: &String| ending(name).eq_ignore_ascii_case("sql");
+    match files(dir).into_iter().find(is_script) {
+        Some(name) => Err(CatalogError::StrayScript { path: dir.join(name) }),
+        None => Ok(()),
+    }
+}
+
 /// The folder above, as a person would name it.
 fn parent(dir: &Path) -> PathBuf {
     match dir.parent() {

@@ -69,7 +69,9 @@ fn what_is_no_folder_of_a_migration_is_left_alone() {
         ("sqlite/1_a/up.sql", ""),
         ("sqlite/1_a/notes.txt", "read by nobody"),
         ("sqlite/1_a/old/up.sql", "SELECT 'old'"),
-        ("sqlite/2_b.sql", "a file, not a folder"),
+        ("sqlite/.2_b.sql", ""),
+        ("sqlite/2_b.sql.orig", ""),
+        ("sqlite/2_b.sql~", ""),
         ("sqlite/.draft/up.sql", ""),
         ("postgres/1_a/up.sql", ""),
         ("README.md", ""),
@@ -286,6 +288,47 @@ fn what_cannot_be_used_is_named(#[case] files: &[(&str, &str)], #[case] expected
 
     let error = error.replace(&dir.path().display().to_string(), "DIR");
     assert!(error.contains(expected), "{error}");
+}
+
+/// Every place in which a script lies beside migrations, and every name that it may have there.
+#[rstest]
+fn a_script_beside_the_migrations_is_named(
+    #[values("", "sqlite/")] layout: &str,
+    #[values(
+        "2_b.sql",
+        "2_b.SQL",
+        "2_b.up.sql",
+        "2_b.down.sql",
+        "V2__b.sql",
+        "R__views.sql",
+        "b.sql",
+        "up.sql",
+        "schema.sql",
+        "2026-01-01-000000_b.sql",
+        "0_a.sql"
+    )]
+    script: &str,
+    #[values(true, false)] beside: bool,
+) {
+    // Beside the folders of the dialects, or in one of them.
+    let place = if beside { layout } else { "" };
+    let dir =
+        folder(&[(&format!("{layout}1_a/up.sql"), "SELECT 1"), (&format!("{place}{script}"), "")]);
+
+    let error = read(dir.path()).unwrap_err();
+
+    let CatalogError::StrayScript { path } = &error else { panic!("{error}") };
+    assert_eq!(*path, dir.path().join(place).join(script));
+    assert!(error.to_string().ends_with("out of this folder"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_script_beside_the_migrations_is_named() {
+    let dir = folder(&[("1_a/up.sql", "SELECT 1")]);
+    std::os::unix::fs::symlink("elsewhere.sql", dir.path().join("2_b.sql")).unwrap();
+
+    assert!(matches!(read(dir.path()), Err(CatalogError::StrayScript { .. })));
 }
 
 #[test]
