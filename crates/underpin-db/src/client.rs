@@ -309,7 +309,9 @@ fn controls(statements: &str) -> Vec<Control> {
     let statements = statement::split(statements, Dialect::Postgres).unwrap_or_default();
     let control = |(number, one): (usize, &statement::Statement<'_>)| {
         let begins = match statement::control(one.text, Dialect::Postgres)? {
-            statement::Control::Begin => true,
+            statement::Control::Begin
+            | statement::Control::CommitAndChain
+            | statement::Control::RollBackAndChain => true,
             statement::Control::Commit | statement::Control::RollBack => false,
             statement::Control::Savepoint | statement::Control::RollBackTo => return None,
         };
@@ -383,6 +385,10 @@ mod tests {
             ("SELECT 1;;\n-- BEGIN\nSTART TRANSACTION", &[(1, true)]),
             ("SAVEPOINT a; RELEASE a; ROLLBACK TRANSACTION TO a", &[]),
             ("ROLLBACK", &[(0, false)]),
+            (
+                "COMMIT AND CHAIN; ABORT WORK AND CHAIN; END AND NO CHAIN",
+                &[(0, true), (1, true), (2, false)],
+            ),
             ("DO 'BEGIN PERFORM 1; END'", &[]),
         ] {
             let controls: Vec<_> =

@@ -21,7 +21,7 @@ mod fit;
 mod reference;
 mod refused;
 
-pub(crate) use fit::{check_edit, check_fit};
+pub(crate) use fit::Expected;
 use reference::{Candidate, Reference};
 pub(crate) use reference::{in_memory, versions};
 pub use refused::AdoptRefused;
@@ -301,7 +301,7 @@ async fn in_transaction<'a>(
 }
 
 /// What is locked must be seen as it is then, so that the transaction takes no snapshot before.
-fn begin(session: &Session<'_>) -> String {
+pub(crate) fn begin(session: &Session<'_>) -> String {
     match session.conn.dialect() {
         Dialect::Sqlite => "BEGIN IMMEDIATE".to_owned(),
         Dialect::Postgres => {

@@ -19,7 +19,7 @@ use crate::{
     Step, StepCause, StepError, StepReport, adopt,
     checkpoint::checkpoint,
     lock::{Lock, RunLock, jittered},
-    plan::plan,
+    plan::{plan, resets_path},
     proof::Proving,
     session::Session,
     stepwise,
@@ -195,6 +195,7 @@ impl<'a> Engine<'a> {
                 plan = self.plan_for(session, &history, goal)?;
             } else {
                 grouping = self.options.grouping.of(true);
+                session.expects_empty = true;
             }
         }
         let (steps, single) = self.run(session, lock, &plan, grouping).await?;
@@ -230,7 +231,9 @@ impl<'a> Engine<'a> {
         }
         let lost = plan.steps.iter().filter(|step| {
             let outside = !step.migration.metadata.run_in_transaction;
-            outside && (session.conn.names_path() || stepwise::sets_the_session(step))
+            let named = session.conn.names_path();
+            outside && (named || stepwise::sets_the_session(step))
+                || named && resets_path(&step.script)
         });
         let refusal =
             |step: &Step<'_>| Refusal::NeedsSession { version: step.migration.version.clone() };
@@ -248,6 +251,12 @@ impl<'a> Engine<'a> {
     ) -> Result<(Vec<StepReport>, bool), Error> {
         let mut reports: Vec<StepReport> = Vec::with_capacity(plan.steps.len());
         let mut single = grouping.shares() && plan.shares_one_transaction();
+        if let Some((version, reason)) = plan.parted_by().filter(|_| grouping.shares()) {
+            tracing::info!(
+                target: crate::LOG_TARGET,
+                "each migration runs in a transaction of its own: migration {version} shares none: {reason}"
+            );
+        }
         let mut transactions: VecDeque<_> = plan.transactions(grouping).into();
         while let Some(steps) = transactions.pop_front() {
             let done = match steps {
@@ -271,6 +280,7 @@ impl<'a> Engine<'a> {
             })?;
             session.tables.diesel = true;
             session.tables.own = true;
+            session.expects_empty = false;
             session.former.advance(steps);
             done.iter().for_each(announce);
             reports.extend(done);

@@ -8,6 +8,11 @@ use std::borrow::Cow;
 use underpin_catalog::{Catalog, Dialect, Migration, Version, statement};
 use underpin_db::Code;
 
+mod together;
+
+pub use together::Grouping;
+pub(crate) use together::{counts_on_its_transaction, resets_path};
+
 use crate::{
     History, Interrupted, Refusal, Refused,
     history::{Note, changed},
@@ -272,13 +277,15 @@ fn step<'a>(
     };
     if let Some(done) = step.resumed {
         let statements = step.statements();
-        let done = &statements[..done.min(statements.len())];
-        step.again = stepwise::again(done, step.dialect).map_err(|lost| Refusal::SessionLost {
-            version: version.clone(),
-            direction,
-            statement: lost.number + 1,
-            line: lost.line,
-            what: lost.what,
+        let (done, rest) = statements.split_at(done.min(statements.len()));
+        step.again = stepwise::again(done, rest.first(), step.dialect).map_err(|lost| {
+            Refusal::SessionLost {
+                version: version.clone(),
+                direction,
+                statement: lost.number + 1,
+                line: lost.line,
+                what: lost.what,
+            }
         })?;
     }
     Ok(step)
@@ -386,120 +393,4 @@ impl Goal {
             Self::Down(_) | Self::DownTo(_) | Self::Base => Direction::Down,
         }
     }
-}
-
-/// How the steps of a plan share transactions.
-///
-/// Some steps cannot share one although each may run in one of its own; see [`Plan::transactions`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Grouping {
-    /// An empty target is built in one transaction, where its steps can share one. Otherwise each step has
-    /// its own: what ran before a failure stays.
-    #[default]
-    Automatic,
-    /// A transaction for each step, also on an empty target.
-    PerMigration,
-    /// One transaction for all steps that can share one, else one for each.
-    Together,
-    /// One transaction for all: whole, or not at all and not even begun.
-    Single,
-}
-
-impl Grouping {
-    /// What it means for a target, which may be empty.
-    pub(crate) fn of(self, empty: bool) -> Self {
-        match self {
-            Self::Automatic if empty => Self::Together,
-            Self::Automatic => Self::PerMigration,
-            chosen => chosen,
-        }
-    }
-
-    /// Whether all steps share a transaction when they can.
-    pub(crate) fn shares(self) -> bool {
-        matches!(self, Self::Together | Self::Single)
-    }
-}
-
-impl<'a> Plan<'a> {
-    /// Cuts the plan into what runs in one transaction each.
-    ///
-    /// A step outside transactions is always alone, and so is, on PostgreSQL, a step that adds a
-    /// value to an enum: the value cannot be used before it is committed. On SQLite a rebuild
-    /// switches foreign keys off, on which another step may count. With any of these in the plan
-    /// every step gets its own transaction.
-    #[must_use]
-    pub fn transactions(&self, grouping: Grouping) -> Vec<&[Step<'a>]> {
-        if !grouping.shares() || !self.fits_one_transaction() {
-            return self.steps.chunks(1).collect();
-        }
-        if self.steps.is_empty() { Vec::new() } else { vec![&self.steps] }
-    }
-
-    /// Whether there are steps, and all of them can share one transaction.
-    pub(crate) fn shares_one_transaction(&self) -> bool {
-        !self.steps.is_empty() && self.fits_one_transaction()
-    }
-
-    /// Whether all steps can share one transaction, as far as their scripts tell.
-    #[must_use]
-    pub fn fits_one_transaction(&self) -> bool {
-        self.parted_by().is_none()
-    }
-
-    /// The first step that can share no transaction with the others, and why.
-    pub(crate) fn parted_by(&self) -> Option<(&Version, &'static str)> {
-        if self.steps.len() < 2 {
-            return None;
-        }
-        let reason = |step: &Step<'_>| {
-            let adds_value = |one: &Piece| one.kind == statement::Kind::AddEnumValue;
-            if !step.migration.metadata.run_in_transaction {
-                Some("it runs outside a transaction")
-            } else if step.pieces.iter().any(adds_value) {
-                Some("the label that it adds to an enum can be used when it has ended")
-            } else if step.dialect == Dialect::Postgres && sets_constraints(&step.script) {
-                Some("`SET CONSTRAINTS` in it would hold for those after it")
-            } else if self.needs_enforcement() && !step.migration.metadata.foreign_keys {
-                Some("it switches foreign keys off, on which others may count")
-            } else {
-                None
-            }
-        };
-        self.steps.iter().find_map(|step| Some((&step.migration.version, reason(step)?)))
-    }
-
-    /// SQLite: whether a step counts on foreign keys beside one that switches them off.
-    fn needs_enforcement(&self) -> bool {
-        let rebuilds = |step: &Step<'_>| {
-            step.dialect == Dialect::Sqlite && !step.migration.metadata.foreign_keys
-        };
-        self.steps.iter().any(rebuilds)
-            && self.steps.iter().any(|step| !rebuilds(step) && minds_foreign_keys(step))
-    }
-}
-
-/// PostgreSQL: whether a script says when constraints are looked at. That holds until the transaction
-/// ends, and nothing takes it back. The words may stand in a string that is run.
-fn sets_constraints(script: &str) -> bool {
-    let words = script.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let words: Vec<_> = words.collect();
-    words.windows(2).any(|pair| {
-        pair[0].eq_ignore_ascii_case("set") && pair[1].eq_ignore_ascii_case("constraints")
-    })
-}
-
-/// Whether what a step does depends on foreign keys being enforced. To define a table, an index, a view or
-/// a trigger does not, nor does a new column that refers to nothing. Rows do, also through triggers, and
-/// what code does cannot be told.
-fn minds_foreign_keys(step: &Step<'_>) -> bool {
-    let same = |text: &str| {
-        let text = statement::normalise(text, Dialect::Sqlite);
-        match text.split_whitespace().next() {
-            Some("create" | "select") => true,
-            Some("alter") => !text.contains("references"),
-            _ => false,
-        }
-    };
-    step.code.is_some() || !step.statements().iter().all(|one| same(one.text))
 }

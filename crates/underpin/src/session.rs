@@ -11,7 +11,7 @@ use underpin_catalog::{Catalog, CatalogError, Checksum, Migration};
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
-    Direction, Error, History, Schema, Step,
+    Direction, Error, History, Schema, Step, StepCause,
     error::Doing,
     frame::Frame,
     history::{Former, Note, Tables},
@@ -28,6 +28,8 @@ pub(crate) struct Session<'a> {
     /// What is proven before a transaction is committed.
     pub(crate) proving: Option<Proving<'a>>,
     pub(crate) frame: Frame,
+    /// Whether the run counts on a schema in which nothing is.
+    pub(crate) expects_empty: bool,
     /// What the history was before the steps that run.
     pub(crate) former: Former,
     /// SQLite: what `PRAGMA data_version` said when the copy of the database was taken.
@@ -112,6 +114,7 @@ impl<'a> Session<'a> {
             tables,
             proving: None,
             frame,
+            expects_empty: false,
             former: Former::default(),
             copied_at: None,
             again: None,
@@ -160,6 +163,14 @@ impl<'a> Session<'a> {
         };
         self.look_at_mark(&history).await.doing("read the header")?;
         Ok(history)
+    }
+
+    /// Looks, in the transaction that is open, whether nobody has made a table since the run found none.
+    pub(crate) async fn still_empty(&mut self) -> Result<(), StepCause> {
+        if self.expects_empty && !self.inspect().await?.is_empty() {
+            return Err(StepCause::NotEmpty);
+        }
+        Ok(())
     }
 
     /// The schema as it is now, in the transaction that is open.

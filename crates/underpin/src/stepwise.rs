@@ -76,6 +76,7 @@ async fn script(
 ) -> Result<Vec<String>, Failed> {
     let wrong = |cause: StepCause| (None, cause);
     let database = |error: DbError| (None, StepCause::from(error));
+    session.still_empty().await.map_err(wrong)?;
     session.as_new().await.map_err(database)?;
     session.lend(std::slice::from_ref(step)).await.map_err(database)?;
     let mut guard = match step.dialect {

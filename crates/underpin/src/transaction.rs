@@ -8,7 +8,10 @@ use std::time::Instant;
 use underpin_catalog::{Dialect, statement};
 use underpin_db::DbError;
 
-use crate::{Left, Place, Step, StepCause, StepError, StepReport, session::Session};
+use crate::{
+    Left, Place, Step, StepCause, StepError, StepReport, plan::counts_on_its_transaction,
+    session::Session,
+};
 
 /// PostgreSQL's code, of our own making, for a script that leaves something to be done at the end of a
 /// transaction that goes on.
@@ -60,12 +63,16 @@ impl Failure {
 
     /// PostgreSQL: notes why the steps cannot share a transaction although each may run in one of its
     /// own, where what the server said tells.
-    fn parted(self) -> Self {
+    fn parted(self, steps: &[Step<'_>]) -> Self {
         let state = self.cause.database().and_then(|error| error.sqlstate.as_deref());
         let reason = match state {
             Some(PENDING) => "deferred constraints or triggers are due when one of them ends",
             Some("55006") => "changes of a table are due when one of them ends",
             Some("55P04") => "a label of an enum can be used when the one that adds it has ended",
+            // Values that two transactions would tell apart.
+            Some("23505" | "23P01") if steps.iter().any(counts_on_its_transaction) => {
+                "the time and the number of a transaction are the same for all of them"
+            }
             Some("53200") => "the server has no room for the locks of all of them",
             _ => return self,
         };

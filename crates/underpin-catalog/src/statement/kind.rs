@@ -36,6 +36,10 @@ pub enum Control {
     Commit,
     /// Ends it, and what it did is undone.
     RollBack,
+    /// PostgreSQL: ends it, what it did stays, and the next one with the same characteristics begins.
+    CommitAndChain,
+    /// PostgreSQL: ends it, what it did is undone, and the next one with the same characteristics begins.
+    RollBackAndChain,
     /// Makes or forgets a savepoint.
     Savepoint,
     /// Undoes what was done since a savepoint.
@@ -73,16 +77,27 @@ fn control_of(first: &str, text: &str, dialect: Dialect) -> Option<Control> {
     Some(match first {
         "BEGIN" => Control::Begin,
         "START" if words.take(&["TRANSACTION"]) => Control::Begin,
+        "COMMIT" | "END" if chains(&mut words) => Control::CommitAndChain,
         "COMMIT" | "END" => Control::Commit,
         "PREPARE" if words.take(&["TRANSACTION"]) => Control::Commit,
+        "ABORT" | "ROLLBACK" if chains(&mut words) => Control::RollBackAndChain,
         "ABORT" => Control::RollBack,
         "ROLLBACK" => {
-            words.take_any(&["WORK", "TRANSACTION"]);
-            if words.take(&["TO"]) { Control::RollBackTo } else { Control::RollBack }
+            if words.take(&["TO"]) {
+                Control::RollBackTo
+            } else {
+                Control::RollBack
+            }
         }
         "SAVEPOINT" | "RELEASE" => Control::Savepoint,
         _ => return None,
     })
+}
+
+/// Whether the rest of what ends a transaction begins another one.
+fn chains(words: &mut Words<'_>) -> bool {
+    words.take_any(&["WORK", "TRANSACTION"]);
+    words.take(&["AND", "CHAIN"])
 }
 
 /// As much of a statement as tells its kind by its first words.

@@ -83,8 +83,8 @@ pub(crate) fn held(local: &str) -> [String; 2] {
 pub(crate) const AUTHORIZATION: [&str; 2] =
     ["SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT"];
 
-/// The statements that make the session as its connection began, also in a transaction: the same that
-/// `DISCARD ALL` does, which cannot run in one.
+/// The statements that make the session as its connection began, also in a transaction: what
+/// `DISCARD ALL` does, which cannot run in one, and what it forgets, the seed of random numbers.
 ///
 /// A pooler keeps prepared statements of its own on its connections, which must stay.
 pub(crate) fn as_new(pooled: bool) -> Vec<String> {
@@ -99,9 +99,14 @@ pub(crate) fn as_new(pooled: bool) -> Vec<String> {
         "DISCARD PLANS",
         "DISCARD TEMP",
         "DISCARD SEQUENCES",
+        SEED,
     ];
     statements.map(str::to_owned).to_vec()
 }
+
+/// Makes random numbers random again, which `setseed` has settled.
+const SEED: &str = "SELECT pg_catalog.setseed(pg_catalog.float8div(pg_catalog.hashtext(\
+     pg_catalog.clock_timestamp()::pg_catalog.text)::pg_catalog.float8, '2147483648'::pg_catalog.float8))";
 
 /// Ends the prepared statements that SQL made.
 const DEALLOCATE: &str = "DO 'DECLARE one pg_catalog.text; BEGIN FOR one IN SELECT p.name FROM \

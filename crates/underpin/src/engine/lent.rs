@@ -19,6 +19,7 @@ use crate::{
         self, LONGEST_PAUSE, PAUSE, jittered,
         lease::{self, LEASE_TABLE},
     },
+    plan::resets_path,
     session::{Held, Session},
     sql::literal,
     transaction::{self, Failure},
@@ -211,10 +212,13 @@ impl Engine<'_> {
         }
         let fresh = history.is_fresh() && goal.direction() == Direction::Up;
         let grouping = self.options.grouping.of(fresh);
-        let outside = |step: &Step<'_>| !step.migration.metadata.run_in_transaction;
+        // The schema is set for the transaction alone, and its default is another.
+        let elsewhere = |step: &Step<'_>| {
+            !step.migration.metadata.run_in_transaction || resets_path(&step.script)
+        };
         if (fresh && !empty)
             || plan.transactions(grouping).len() > 1
-            || plan.steps.iter().any(outside)
+            || plan.steps.iter().any(elsewhere)
         {
             return Ok(Err(Tried::TakesMore(self.options.grouping)));
         }

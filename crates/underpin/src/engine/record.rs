@@ -5,7 +5,9 @@ use underpin_db::{Access, DbError};
 
 use super::Engine;
 use crate::{
-    Adopted, Error, Refusal, Refused, Status, adopt,
+    Adopted, Error, Refusal, Refused, Status,
+    adopt::{self, Expected},
+    checkpoint::checkpoint,
     error::Doing,
     session::{Entry, Session},
 };
@@ -48,9 +50,8 @@ impl Engine<'_> {
         force: bool,
     ) -> Result<Status, Error> {
         let history = session.refresh().await?;
-        if !force {
-            adopt::check_fit(session, version).await?;
-        }
+        let expected =
+            if force { None } else { Some(Expected::of_version(session, version).await?) };
         let wanted =
             |migration: &&Migration| version.is_some_and(|last| migration.version <= *last);
         let mut message = session.tables.create();
@@ -67,7 +68,7 @@ impl Engine<'_> {
                 message.push(session.record(&Entry::new(migration, "stamp")));
             }
         }
-        session.whole(&message).await.doing("stamp")?;
+        session.looked(expected, &message, "stamp").await?;
         Ok(self.status_of(&session.refresh().await?))
     }
 
@@ -121,15 +122,16 @@ impl Engine<'_> {
         if ran.is_none_or(|ran| ran == entry.checksum) {
             return Err(refused(Refusal::NotEdited { version: version.clone() }));
         }
+        let mut expected = None;
         if half.is_none() && !force {
-            adopt::check_edit(session, &history, version).await?;
+            expected = Some(Expected::of_edit(session, &history, version).await?);
         }
         let mut message = session.tables.create();
         message.push(session.record(&entry));
         // The newest row says what is done.
         let again = note.as_deref().map(|note| Entry { reason: Some(note), ..entry });
         message.extend(again.map(|entry| session.record(&entry)));
-        session.whole(&message).await.doing("repair")?;
+        session.looked(expected, &message, "repair").await?;
         Ok(self.status_of(&session.refresh().await?))
     }
 }
@@ -139,6 +141,31 @@ fn refused(refusal: Refusal) -> Error {
 }
 
 impl Session<'_> {
+    /// Runs statements in a transaction of their own that begins with a look at the schema: what is recorded
+    /// is true when it is.
+    async fn looked(
+        &mut self,
+        expected: Option<Expected>,
+        statements: &[String],
+        doing: &'static str,
+    ) -> Result<(), Error> {
+        checkpoint();
+        let Some(expected) = expected else { return self.whole(statements).await.doing(doing) };
+        let begin = adopt::begin(self);
+        let result = async {
+            self.conn.batch(&begin).await.doing(doing)?;
+            expected.check(self).await?;
+            self.conn.batch(&statements.join(";\n")).await.doing(doing)?;
+            let history = self.history_now().await.doing(doing)?;
+            self.commit(&history).await.doing(doing)
+        };
+        let result = result.await;
+        if result.is_err() {
+            self.roll_back().await;
+        }
+        result
+    }
+
     /// Runs statements in a transaction of their own; rolls back when one of them fails.
     pub(crate) async fn whole(&mut self, statements: &[String]) -> Result<(), DbError> {
         let result = async {

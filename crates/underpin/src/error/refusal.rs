@@ -128,10 +128,10 @@ pub enum Refusal {
          that the migration was written for"
     )]
     UnknownCode { version: Version, code: String },
-    /// It runs outside a transaction, and needs what a pooler does not keep.
+    /// It needs of its session what a pooler does not keep.
     #[error(
-        "migration {version} runs outside a transaction, where a pooler keeps neither the schema nor \
-         any other setting: run it on a connection to the server itself"
+        "migration {version} runs outside a transaction or goes back to the default search path, where a \
+         pooler keeps neither the schema nor any other setting: run it on a connection to the server itself"
     )]
     NeedsSession { version: Version },
     /// The script holds what the engine cannot run safely.

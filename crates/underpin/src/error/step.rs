@@ -142,6 +142,12 @@ pub enum StepCause {
     /// Something of it would stay in the session that a later one of the same transaction runs in.
     #[error("{0}: run each in a transaction of its own")]
     Stays(String),
+    /// Nothing was in the database when the run looked at it.
+    #[error(
+        "nothing was in the database when the run looked at it, and another program has made a table in it \
+         since: run again, so that what is there is recognised"
+    )]
+    NotEmpty,
     /// SQLite: the copy that was taken is not what the migration would change.
     #[error("another program wrote to the database after it was copied: try again")]
     ChangedSinceCopy,

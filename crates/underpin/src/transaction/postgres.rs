@@ -21,7 +21,7 @@ pub(super) async fn run(
         let silent = failure.cause.database().is_some_and(|error| error.sqlstate.is_none());
         failure.lost = silent && session.conn.is_closed();
     }
-    result.map_err(Failure::parted)
+    result.map_err(|failure| failure.parted(steps))
 }
 
 async fn transaction(
@@ -31,6 +31,11 @@ async fn transaction(
     let mut reports = Vec::with_capacity(steps.len());
     let mut message = Message::default();
     session.frame.start().for_each(|statement| message.push(statement));
+    if session.expects_empty {
+        message.send(session, &mut reports).await?;
+        message = Message::default();
+        session.still_empty().await.map_err(|cause| Failure::new(0, cause))?;
+    }
     session.tables.create().iter().for_each(|statement| message.push(statement));
     let mut before = Before::default();
     if session.counts_rows() {

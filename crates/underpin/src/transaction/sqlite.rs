@@ -48,6 +48,7 @@ async fn transaction(
     if session.changed_since_copy().await.map_err(wrong)? {
         return Err(Failure::new(0, StepCause::ChangedSinceCopy));
     }
+    session.still_empty().await.map_err(|cause| Failure::new(0, cause))?;
     for statement in session.tables.create() {
         session.conn.batch(&statement).await.map_err(wrong)?;
     }

@@ -4,11 +4,11 @@
 use std::{borrow::Cow, sync::mpsc, time::Duration};
 
 use rstest::rstest;
-use underpin::{Adopted, Catalog, Error, Options};
+use underpin::{Adopted, Catalog, Error, Goal, Options};
 use underpin_catalog::Shape;
 use underpin_testkit::{Dialect, TestDb};
 
-use crate::{catalog, migration, with_engine};
+use crate::{catalog, migrate, migration, with_engine};
 
 const BASE: &str = "CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY, n TEXT)";
 
@@ -49,6 +49,13 @@ fn mapped(foreign_keys: bool) -> Shape {
 
 /// Adopts while another program, which wrote `statement`, has not committed yet.
 fn adopt_beside(db: &TestDb, catalog: &Catalog, statement: &str) -> Result<Option<Adopted>, Error> {
+    beside(db, statement, || {
+        with_engine(db, catalog, Options::default(), async |engine| engine.adopt().await)
+    })
+}
+
+/// Works while another program, which wrote `statement`, has not committed yet.
+fn beside<T>(db: &TestDb, statement: &str, work: impl FnOnce() -> T) -> T {
     let url = db.database_url();
     std::thread::scope(|scope| {
         let (told, wait) = mpsc::channel();
@@ -65,10 +72,9 @@ fn adopt_beside(db: &TestDb, catalog: &Catalog, statement: &str) -> Result<Optio
             });
         });
         wait.recv().unwrap();
-        let adopted =
-            with_engine(db, catalog, Options::default(), async |engine| engine.adopt().await);
+        let done = work();
         writer.join().unwrap();
-        adopted
+        done
     })
 }
 
@@ -163,4 +169,63 @@ fn what_is_missing_is_added_beside_a_late_row_sqlite() {
 
     assert_eq!(adopted.changes, ["adds column `a.n`"]);
     assert_eq!(db.texts("SELECT CAST(id AS TEXT) FROM a WHERE n IS NULL"), ["5"]);
+}
+
+/// What is recorded without running anything is true when it is recorded.
+#[rstest]
+#[case::stamp_sqlite(Dialect::Sqlite, "stamp")]
+#[case::base_sqlite(Dialect::Sqlite, "stamp to base")]
+#[case::repair_sqlite(Dialect::Sqlite, "repair")]
+#[case::stamp_postgres(Dialect::Postgres, "stamp")]
+#[case::repair_postgres(Dialect::Postgres, "repair")]
+fn a_schema_that_changes_meanwhile_is_not_recorded(#[case] dialect: Dialect, #[case] verb: &str) {
+    let db = TestDb::new(dialect);
+    let known = catalog(dialect, vec![migration(1, "base", BASE, "")]);
+    let edited = catalog(dialect, vec![migration(1, "base", &format!("{BASE} -- edited"), "")]);
+    let change = match verb {
+        "stamp to base" => "CREATE TABLE late (id INTEGER)",
+        _ => "ALTER TABLE a ADD COLUMN late TEXT",
+    };
+    match verb {
+        "stamp" => db.batch(BASE),
+        "repair" => drop(migrate(&db, &known, &Goal::Head).unwrap()),
+        _ => db.batch("CREATE TABLE gone (id INTEGER); DROP TABLE gone"),
+    }
+
+    let error = beside(&db, change, || {
+        with_engine(&db, &edited, Options::default(), async |engine| {
+            let migration = &edited.migrations()[0];
+            match verb {
+                "repair" => engine.repair(migration, "why", false).await,
+                "stamp" => engine.stamp(Some(&migration.version), false).await,
+                _ => engine.stamp(None, false).await,
+            }
+        })
+        .unwrap_err()
+    });
+
+    assert!(matches!(error, Error::Adopt(_)), "{error:?}");
+    assert!(error.to_string().contains("late"), "{error}");
+    let recorded = "SELECT action FROM underpin_history WHERE action IN ('stamp', 'repair')";
+    if db.tables().iter().any(|table| table == "underpin_history") {
+        assert_eq!(db.texts(recorded), [""; 0]);
+    }
+}
+
+/// A table that another program makes after the look is found in the transaction.
+#[test]
+fn a_file_that_does_not_stay_empty_is_not_built() {
+    let db = TestDb::new(Dialect::Sqlite);
+    db.batch("CREATE TABLE gone (id INTEGER); DROP TABLE gone");
+    let base = migration(1, "base", "CREATE TABLE IF NOT EXISTS a (id INTEGER, n TEXT)", "");
+    let known = catalog(Dialect::Sqlite, vec![base]);
+
+    let error = beside(&db, "CREATE TABLE a (id INTEGER)", || {
+        migrate(&db, &known, &Goal::Head).unwrap_err()
+    });
+
+    assert!(underpin::exit::explain(&error).contains("run again"), "{error:?}");
+    assert!(!db.tables().iter().any(|table| table.contains("diesel")), "{:?}", db.tables());
+    let again = migrate(&db, &known, &Goal::Head).unwrap_err();
+    assert!(matches!(again, Error::Adopt(_)), "{again:?}");
 }

@@ -13,8 +13,10 @@ mod files;
 mod goals;
 mod history;
 mod index;
+mod kept_out;
 mod lent;
 mod mark;
+mod odd;
 mod pooler;
 mod probe;
 mod proof;
@@ -26,6 +28,7 @@ mod resume;
 mod stepwise;
 mod transaction;
 mod whole;
+mod words;
 
 use std::borrow::Cow;
 

@@ -29,19 +29,19 @@ const STOPPED: Code = Code {
     },
 };
 
-struct Pooled {
-    db: TestDb,
+pub(crate) struct Pooled {
+    pub(crate) db: TestDb,
     bouncer: PgBouncer,
 }
 
 impl Pooled {
-    fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         let db = TestDb::new(POSTGRES);
         let bouncer = PgBouncer::start(&db, settings);
         Self { db, bouncer }
     }
 
-    fn url(&self) -> DatabaseUrl {
+    pub(crate) fn url(&self) -> DatabaseUrl {
         self.bouncer.url(&self.db).parse().unwrap()
     }
 
@@ -61,7 +61,7 @@ impl Pooled {
     }
 }
 
-fn run(
+pub(crate) fn run(
     url: &DatabaseUrl,
     catalog: &Catalog,
     options: Options,
@@ -74,7 +74,7 @@ fn migrate(url: &DatabaseUrl, catalog: &Catalog, goal: &Goal) -> Result<Report, 
     run(url, catalog, Options::default(), goal)
 }
 
-fn short(lease: u64) -> Options {
+pub(crate) fn short(lease: u64) -> Options {
     Options { lease: Duration::from_millis(lease), ..Options::default() }
 }
 
@@ -248,66 +248,6 @@ fn starters_apply_each_migration_once(#[case] pooled_ones: usize, #[case] direct
     assert_eq!(counts.pop(), Some(8), "{counts:?}");
     assert!(counts.iter().all(|count| *count == 0), "{counts:?}");
     assert_eq!(own_tables(&pooled.db).len(), 8);
-}
-
-/// A run that is busy for `seconds`, and goes on renewing its lease.
-fn busy(seconds: f32) -> Catalog {
-    catalog(POSTGRES, vec![migration(1, "busy", &format!("SELECT pg_sleep({seconds})"), "")])
-}
-
-#[rstest]
-#[case::one_behind_the_pooler_postgres(true, true)]
-#[case::a_direct_one_postgres(true, false)]
-#[case::one_behind_the_pooler_by_a_direct_one_postgres(false, true)]
-fn a_runner_is_kept_out_and_told_by_whom(#[case] first: bool, #[case] second: bool) {
-    let pooled = Pooled::new(Settings::Ignored);
-    let url = |behind: bool| if behind { pooled.url() } else { pooled.db.database_url() };
-    let (first, second) = (url(first), url(second));
-    let busy = busy(3.0);
-    thread::scope(|scope| {
-        // Three leases long: it has to be renewed.
-        scope.spawn(|| run(&first, &busy, short(1000), &Goal::Head).unwrap());
-        thread::sleep(Duration::from_secs(2));
-        let options = Options { lock_wait: Duration::from_millis(300), ..short(1000) };
-
-        let error = run(&second, &busy, options.clone(), &Goal::Head).unwrap_err();
-        let lent = block_on(async || {
-            let engine = Engine::new(&busy, &[], &second, options).unwrap();
-            let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
-            engine.migrate_in(&mut conn, "public", &Goal::Head).await.unwrap_err()
-        });
-
-        for error in [error, lent] {
-            let Error::Locked { holder, .. } = &error else { panic!("{error:?}") };
-            assert!(holder.starts_with("process "), "{holder}");
-        }
-    });
-    assert_eq!(applied(&pooled.db), ["0001"]);
-}
-
-#[rstest]
-#[case::behind_the_pooler_postgres(true)]
-#[case::direct_postgres(false)]
-fn a_lent_connection_keeps_out_a_runner_behind_the_pooler(#[case] behind: bool) {
-    let pooled = Pooled::new(Settings::Ignored);
-    let lent = if behind { pooled.url() } else { pooled.db.database_url() };
-    let busy = busy(3.0);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            block_on(async || {
-                let engine = Engine::new(&busy, &[], &lent, Options::default()).unwrap();
-                let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
-                engine.migrate_in(&mut conn, "public", &Goal::Head).await.unwrap()
-            })
-        });
-        thread::sleep(Duration::from_millis(1500));
-        let options = Options { lock_wait: Duration::from_millis(300), ..Options::default() };
-
-        let error = run(&pooled.url(), &busy, options, &Goal::Head).unwrap_err();
-
-        assert!(matches!(error, Error::Locked { .. }), "{error:?}");
-    });
-    assert_eq!(ran(&migrate(&pooled.url(), &busy, &Goal::Head).unwrap()), [""; 0]);
 }
 
 /// The process is stopped in a migration, for longer than its lease lasts.

@@ -234,3 +234,66 @@ fn pragmas_are_as_the_script_had_set_them() {
     assert_eq!(lines(&db), ["00"]);
     assert_eq!(own_tables(&db), ["gate", "later", "log"]);
 }
+
+/// Where a transaction begins the next one, it is interrupted in each statement in turn and gone on with: no row
+/// is there twice and none is missing, and what is chained is of the kind of the first.
+#[rstest]
+#[case::commit("BEGIN", "COMMIT AND CHAIN", &["1", "2", "3", "4"])]
+#[case::commit_with_a_word_more("START TRANSACTION", "COMMIT WORK AND CHAIN", &["1", "2", "3", "4"])]
+#[case::end("BEGIN WORK", "END TRANSACTION AND CHAIN", &["1", "2", "3", "4"])]
+#[case::of_a_kind("BEGIN ISOLATION LEVEL SERIALIZABLE", "COMMIT AND CHAIN", &["1", "2", "3", "4"])]
+#[case::roll_back("BEGIN", "ROLLBACK AND CHAIN", &["3", "4"])]
+#[case::abort("BEGIN ISOLATION LEVEL SERIALIZABLE", "ABORT WORK AND CHAIN", &["3", "4"])]
+#[case::not_chained("BEGIN", "COMMIT AND NO CHAIN; BEGIN", &["1", "2", "3", "4"])]
+fn a_chain_of_transactions_is_gone_on_with(
+    #[case] begin: &str,
+    #[case] chain: &str,
+    #[case] expected: &[&str],
+    #[values(0, 1, 2, 3, 4)] at: usize,
+) {
+    let db = TestDb::new(Dialect::Postgres);
+    let level = "INSERT INTO level SELECT current_setting('transaction_isolation')";
+    let mut parts = [
+        format!("SET application_name = 'one'; {begin}; {ONE}"),
+        format!("{TWO}; SET lock_timeout = 4321"),
+        format!("{chain}; {THREE}"),
+        format!("{level}; {FOUR}"),
+        "COMMIT; INSERT INTO level SELECT current_setting('lock_timeout')".to_owned(),
+    ];
+    parts[at].push_str("; SELECT 1 / (SELECT count(*) FROM gate)");
+    let made = format!("CREATE TABLE level (is_at TEXT); {}", parts.join("; "));
+    let catalog = logging(Dialect::Postgres, &made);
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("INSERT INTO gate VALUES (1)");
+
+    resume(&db, &catalog).unwrap();
+
+    assert_eq!(lines(&db), expected);
+    let level = if begin.contains("SERIALIZABLE") { "serializable" } else { "read committed" };
+    let timeout = if expected.len() == 4 { "4321ms" } else { "5s" };
+    assert_eq!(db.texts("SELECT is_at FROM level"), [level, timeout]);
+    assert_eq!(applied(&db), ["0001", "0002"]);
+}
+
+/// The server ends a transaction and nobody writes that down.
+#[rstest]
+#[case::commit("COMMIT")]
+#[case::commit_and_chain("COMMIT AND CHAIN")]
+fn a_commit_that_nobody_wrote_down_is_gone_on_with(#[case] commit: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let end = if commit == "COMMIT" { "SELECT 1" } else { "COMMIT" };
+    let script = format!(
+        "BEGIN; {ONE}; SET lock_timeout = 4321; {commit}; {TWO}; {end}; \
+         INSERT INTO log SELECT current_setting('lock_timeout')"
+    );
+    let catalog = logging(Dialect::Postgres, &format!("{script}; SELECT FROM later"));
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    // As it is when the runner dies between the commit and its record.
+    let rows =
+        "DELETE FROM log WHERE line <> '1'; DELETE FROM underpin_history WHERE statement > 3";
+    db.batch(&format!("{rows}; CREATE TABLE later (a INTEGER)"));
+
+    resume(&db, &catalog).unwrap();
+
+    assert_eq!(lines(&db), ["1", "2", "4321ms"]);
+}
