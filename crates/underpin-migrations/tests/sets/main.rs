@@ -8,6 +8,7 @@ mod locked;
 mod odd;
 mod odd_projects;
 mod round_trip;
+mod together;
 mod tokens;
 mod traces;
 mod v060;
