@@ -69,7 +69,7 @@ fn as_text(bytes: &[u8], most: usize) -> String {
         None => (format!("{ENCODED}{}", BASE64_STANDARD.encode(kept)), kept.len()),
     };
     if kept < bytes.len() {
-        text += &format!("… {} bytes in all", bytes.len());
+        text = format!("{text}… {} bytes in all", bytes.len());
     }
     text
 }
