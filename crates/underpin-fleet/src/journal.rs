@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use diesel::{connection::SimpleConnection as _, prelude::*};
+use diesel::prelude::*;
 use underpin::RunLock;
 
 use crate::{FleetError, error::busy};
@@ -87,47 +87,50 @@ impl Journal {
         })
     }
 
-    /// Writes in a transaction that is on the disk when this comes back: what a run is to do must not be
-    /// forgotten when some of it is done.
+    fn write<T>(
+        &self,
+        write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
+    ) -> Result<T, FleetError> {
+        self.conn().immediate_transaction(write).map_err(|error| self.failed(error))
+    }
+
+    /// Writes what is on the disk when this comes back: what a run is to do must not be forgotten when some of
+    /// it is done, nor what came of a target when it was told. Other workers write while one waits.
     fn durably<T>(
         &self,
         write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, FleetError> {
-        let mut conn = self.conn();
-        let result = conn.batch_execute("PRAGMA synchronous = FULL").and_then(|()| {
-            let result = conn.immediate_transaction(write);
-            conn.batch_execute("PRAGMA synchronous = NORMAL")?;
-            result
-        });
-        drop(conn);
-        result.map_err(|error| self.failed(error))
+        let value = self.write(write)?;
+        file::sync(&self.path).map_err(|error| self.failed(error))?;
+        Ok(value)
     }
 
     /// Takes up a run that came to no end.
     pub(crate) fn take_up(&self, run: i32) -> Result<(), FleetError> {
-        diesel::update(runs::table.find(run))
-            .set((runs::outcome.eq(Outcome::Running.as_str()), runs::ended_at.eq(None::<i64>)))
-            .execute(&mut *self.conn())
-            .map(drop)
-            .map_err(|error| self.failed(error))
+        self.durably(|conn| {
+            diesel::update(runs::table.find(run))
+                .set((runs::outcome.eq(Outcome::Running.as_str()), runs::ended_at.eq(None::<i64>)))
+                .execute(conn)
+                .map(drop)
+        })
     }
 
-    /// A worker begins with a target.
+    /// A worker begins with a target. Nobody is told, and who finds a target that has not begun looks at it
+    /// again, so a power failure may take this.
     pub(crate) fn began(&self, run: i32, number: i32) -> Result<(), FleetError> {
-        diesel::update(targets::table.find((run, number)))
-            .set(targets::state.eq(State::Running.as_str()))
-            .execute(&mut *self.conn())
-            .map(drop)
-            .map_err(|error| self.failed(error))
+        self.write(|conn| {
+            diesel::update(targets::table.find((run, number)))
+                .set(targets::state.eq(State::Running.as_str()))
+                .execute(conn)
+                .map(drop)
+        })
     }
 
     /// A worker is done with a target.
     pub(crate) fn ended(&self, run: i32, number: i32, done: &Done) -> Result<(), FleetError> {
-        diesel::update(targets::table.find((run, number)))
-            .set(done)
-            .execute(&mut *self.conn())
-            .map(drop)
-            .map_err(|error| self.failed(error))
+        self.durably(|conn| {
+            diesel::update(targets::table.find((run, number))).set(done).execute(conn).map(drop)
+        })
     }
 
     /// The run is over.

@@ -61,15 +61,17 @@ pub(super) fn open(path: &Path) -> Result<SqliteConnection, String> {
                  (SELECT count(*) FROM sqlite_schema WHERE name IN ('runs', 'targets')) \
                  FROM pragma_user_version, pragma_application_id";
     let found = runtime.block_on(conn.text(query)).map_err(|error| error.to_string())?;
-    let Conn::Sqlite(mut conn) = conn else {
-        return Err("expected an SQLite file".to_owned());
-    };
     let found = found.unwrap_or_default();
     let change = match found.split(' ').collect::<Vec<_>>().as_slice() {
         ["0", "0", "0", "0"] => Some(tables::CREATE),
         ["1", "0", _, "2"] => Some(tables::SINCE_1),
         [FORMAT, APPLICATION, _, "2"] => None,
         _ => return Err(format!("expected a journal of format {FORMAT}, found something else")),
+    };
+    let mode = runtime.block_on(conn.text("PRAGMA journal_mode = WAL"));
+    let mode = mode.map_err(|error| error.to_string())?;
+    let Conn::Sqlite(mut conn) = conn else {
+        return Err("expected an SQLite file".to_owned());
     };
     if let Some(change) = change {
         // Half a journal would be none, for good.
@@ -80,17 +82,32 @@ pub(super) fn open(path: &Path) -> Result<SqliteConnection, String> {
     }
     // What older programs made may be open to others.
     for end in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(end);
-        close(&PathBuf::from(file));
+        close(&beside(path, end));
     }
-    // A run waits for the disk when it begins and when it ends: see `Journal::durably`. What it writes
-    // down between, a power failure may take, and then it only looks again. Copying lines into the file
-    // waits for the disk, and all workers with it, so that is put off for 32 MiB.
-    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
-                    PRAGMA wal_autocheckpoint = 8192";
-    conn.batch_execute(settings).map_err(|error| error.to_string())?;
+    // A commit does not wait for the disk: `sync` does, without the connection, which others use meanwhile.
+    // Copying lines into the file waits for the disk, and all workers with it, so that is put off for 32 MiB.
+    // Where the file system has no WAL, each commit waits.
+    if mode.as_deref() == Some("wal") {
+        let settings = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 8192";
+        conn.batch_execute(settings).map_err(|error| error.to_string())?;
+    }
     Ok(conn)
+}
+
+/// Waits until all that was committed is on the disk.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    match File::open(beside(path, "-wal")) {
+        Ok(wal) => wal.sync_data(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file of SQLite's beside the journal.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut file = path.as_os_str().to_owned();
+    file.push(end);
+    PathBuf::from(file)
 }
 
 /// Takes a file from everybody but its owner.
