@@ -194,3 +194,40 @@ fn each_tenant_gets_what_it_gets_alone(#[case] dialect: Dialect, #[case] way: Wa
         }
     }
 }
+
+/// Canaries, what is tried again and what is gone on with are worked on as the rest is: on one connection for many,
+/// with the same settings. Canaries alone are looked at in a snapshot, so that their rows can be counted.
+#[rstest]
+#[case::canary_postgres(Way::Canary)]
+#[case::retried_postgres(Way::Retried)]
+#[case::resumed_postgres(Way::Resumed)]
+fn every_target_goes_the_way_of_the_rest(#[case] way: Way) {
+    let look = "INSERT INTO got SELECT concat_ws(' ', 'way', md5(string_agg(name || ' ' || setting, ',' ORDER BY name)), \
+                pg_backend_pid()) FROM pg_settings WHERE name NOT IN ('search_path', 'transaction_isolation')";
+    let found = |way: Way| {
+        let (home, catalog) = tenants(Dialect::Postgres, look);
+        let report = run(&home, &catalog, way);
+        assert_eq!(
+            (report.counts.done, report.counts.failed),
+            (i64::try_from(TENANTS).unwrap(), 0),
+            "{way:?}: {report:#?}"
+        );
+        let ways = rows(&home).concat().into_iter().filter(|row| row.starts_with("way "));
+        let ways: Vec<_> = ways.collect();
+        assert_eq!(ways.len(), TENANTS);
+        ways
+    };
+    let part = |row: &String, number: usize| row.split(' ').nth(number).unwrap().to_owned();
+
+    let (plain, odd) = (found(Way::One), found(way));
+
+    for row in &odd {
+        assert_eq!(part(row, 1), part(&plain[0], 1), "{way:?}: other settings");
+    }
+    let mut connections: Vec<_> = odd.iter().map(|row| part(row, 2)).collect();
+    connections.sort();
+    connections.dedup();
+    // A wave has workers of its own, and what is gone on with is a run of its own.
+    let runs = if matches!(way, Way::Retried) { 1 } else { 2 };
+    assert!(connections.len() <= runs, "{way:?}: {odd:?}");
+}

@@ -95,10 +95,9 @@ fn without_times(row: &str) -> String {
         let is_time = part.len() == 10 && part.chars().all(|c| c.is_ascii_digit());
         if is_time { "TIME".to_owned() } else { part.to_owned() }
     };
-    row.split_inclusive(|c: char| !c.is_ascii_digit())
-        .map(|text| {
-            let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-            format!("{}{}", part(digits), &text[digits.len()..])
-        })
-        .collect()
+    let parts = row.split_inclusive(|c: char| !c.is_ascii_digit()).map(|text| {
+        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+        part(digits) + &text[digits.len()..]
+    });
+    parts.collect()
 }
