@@ -31,12 +31,12 @@ pub enum Settings {
 }
 
 /// The parts of `postgres://user:password@host:port/name`.
-struct Parts<'a> {
-    user: &'a str,
-    password: &'a str,
-    host: &'a str,
-    port: &'a str,
-    name: &'a str,
+pub(crate) struct Parts<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) password: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) port: &'a str,
+    pub(crate) name: &'a str,
 }
 
 impl PgBouncer {
@@ -143,7 +143,7 @@ fn write(path: &Path, text: &str) {
     fs::set_permissions(path, Permissions::from_mode(0o666)).expect("a file of our own");
 }
 
-fn parts(url: &str) -> Parts<'_> {
+pub(crate) fn parts(url: &str) -> Parts<'_> {
     let rest = url.split_once("//").map_or(url, |(_, rest)| rest);
     let (login, rest) = rest.split_once('@').expect("a URL with a user");
     let (server, name) = rest.split_once('/').expect("a URL with a database");

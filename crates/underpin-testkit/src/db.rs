@@ -21,6 +21,8 @@ pub struct TestDb {
     dir: TempDir,
     /// The server that it is on, and its name there.
     home: Option<(Arc<Server>, String)>,
+    /// A role of its own, with which `url` logs in, and the URL of the test itself.
+    login: Option<(String, String)>,
 }
 
 const FILE: &str = "test.db";
@@ -38,7 +40,7 @@ impl TestDb {
         match dialect {
             Dialect::Sqlite => {
                 let url = format!("sqlite:{}", dir.path().join(FILE).display());
-                Self { dialect, url, dir, home: None }
+                Self { dialect, url, dir, home: None, login: None }
             }
             Dialect::Postgres => {
                 let server = Server::shared();
@@ -49,7 +51,8 @@ impl TestDb {
                     &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
                 );
                 run(&server.url("postgres"), &format!("CREATE DATABASE {name} TEMPLATE template0"));
-                Self { dialect, url: server.url(&name), dir, home: Some((server, name)) }
+                let url = server.url(&name);
+                Self { dialect, url, dir, home: Some((server, name)), login: None }
             }
         }
     }
@@ -83,7 +86,50 @@ impl TestDb {
     #[must_use]
     pub fn on(server: &OwnServer) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { dialect: Dialect::Postgres, url: server.url("postgres"), dir, home: None }
+        let url = server.url("postgres");
+        Self { dialect: Dialect::Postgres, url, dir, home: None, login: None }
+    }
+
+    /// An empty PostgreSQL database whose URL logs in as an ordinary role of its own, which may do what it
+    /// likes in this database. Settings of role and database reach the program alone: the test's own
+    /// statements run as the server's administrator.
+    ///
+    /// # Panics
+    ///
+    /// When no server can be had.
+    #[must_use]
+    pub fn with_login() -> Self {
+        let mut db = Self::new(Dialect::Postgres);
+        let name = db.name().expect("a database of its own").to_owned();
+        let role = format!("{name}_login");
+        db.batch(&format!(
+            "DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN PASSWORD 'pw'; \
+             ALTER DATABASE {name} OWNER TO {role}; GRANT CREATE ON DATABASE {name} TO pg_database_owner"
+        ));
+        let (_, server) = db.url.split_once('@').expect("a URL with a user");
+        let url = format!("postgres://{role}:pw@{server}");
+        let own = format!("{}?options=-csearch_path%3Dapp,public", db.url);
+        db.url = url;
+        db.login = Some((role, own));
+        db
+    }
+
+    /// The role that [`TestDb::with_login`] made.
+    #[must_use]
+    pub fn login(&self) -> Option<&str> {
+        self.login.as_ref().map(|(role, _)| role.as_str())
+    }
+
+    /// What the database is called on its server.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.home.as_ref().map(|(_, name)| name.as_str())
+    }
+
+    /// The URL of the test's own statements.
+    #[must_use]
+    pub fn administrator(&self) -> &str {
+        self.login.as_ref().map_or(&self.url, |(_, own)| own)
     }
 
     /// SQLite's file, which may not exist yet.
@@ -126,7 +172,7 @@ impl TestDb {
     ///
     /// With what the database says when it refuses them.
     pub fn batch(&self, statements: &str) {
-        run(&self.url, statements);
+        run(self.administrator(), statements);
     }
 
     /// The first column of every row, as text.
@@ -136,7 +182,7 @@ impl TestDb {
     /// With what the database says when it refuses the query.
     #[must_use]
     pub fn texts(&self, query: &str) -> Vec<String> {
-        let texts = block_on(async || connect(&self.url).await.texts(query).await);
+        let texts = block_on(async || connect(self.administrator()).await.texts(query).await);
         texts.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
@@ -185,6 +231,9 @@ impl Drop for TestDb {
     fn drop(&mut self) {
         if let Some((server, name)) = &self.home {
             run(&server.url("postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            if let Some((role, _)) = &self.login {
+                run(&server.url("postgres"), &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+            }
         }
     }
 }

@@ -11,13 +11,17 @@
 
 mod bouncer;
 mod db;
+mod hostile;
 mod nats;
 mod port;
+mod relay;
 mod server;
 
 pub use bouncer::{PgBouncer, Settings};
 pub use db::TestDb;
+pub use hostile::{Level, REFUSED, SETTINGS};
 pub use nats::NatsServer;
+pub use relay::{Announced, Relay};
 pub use server::{OwnServer, Server};
 pub use underpin_db::Dialect;
 
