@@ -47,7 +47,8 @@ async fn read(conn: &mut Conn, query: &str) -> Result<Vec<Row>, DbError> {
         Dialect::Sqlite => "hex(value)",
         Dialect::Postgres => "encode(convert_to(value, 'UTF8'), 'hex')",
     };
-    let lines = format!("SELECT id || ' ' || {digits} FROM ({query}) AS listed ORDER BY id");
+    let lines =
+        format!("SELECT CAST(id AS TEXT) || ' ' || {digits} FROM ({query}) AS listed ORDER BY id");
     let lines = conn.texts(&lines).await?;
     let rows: Option<Vec<_>> = lines.iter().map(|line| parse(line)).collect();
     // What was found is not told: it may be a token.

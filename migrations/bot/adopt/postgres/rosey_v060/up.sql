@@ -153,7 +153,7 @@ CREATE INDEX idx_outbound_sent ON outbound_messages (sent, timestamp);
 -- api_tokens: where several rows have one token, and an index that forbids it is missing, the token stays
 -- with one of them, an active one if there is one. The others open nothing.
 CREATE TEMP TABLE doubled AS
-SELECT id, 'recovered-' || id || '-double' AS token FROM (
+SELECT id, 'recovered-' || id::text || '-double' AS token FROM (
     SELECT id, row_number() OVER (PARTITION BY token ORDER BY is_active DESC, id) AS place FROM api_tokens
 ) AS placed WHERE place > 1;
 UPDATE api_tokens SET token = doubled.token, is_active = FALSE FROM doubled WHERE doubled.id = api_tokens.id;
