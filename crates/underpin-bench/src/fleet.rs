@@ -105,6 +105,7 @@ impl Ground {
         let engine = Engine::new(catalog, underpin_migrations::CODE, &url, options)?;
         let script = engine.script(&Goal::Head).await?;
         let lines = script.lines().filter(|line| !line.starts_with(['.', '\\']));
+        let lines = lines.filter(|line| !makes_as_new(line));
         Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
@@ -133,6 +134,11 @@ impl Ground {
     }
 }
 
+/// Whether a line of a script makes the session as new, which a client that does nothing else leaves out.
+pub(crate) fn makes_as_new(line: &str) -> bool {
+    line.starts_with("CLOSE ALL; ")
+}
+
 /// A worker of the bare loop.
 #[derive(Default)]
 struct Bare {
@@ -154,7 +160,7 @@ impl Bare {
         let schema = format!("project_{number}");
         let script = script.replace("project_1", &schema);
         let path = format!("SET search_path TO {schema}");
-        let message = format!("{path};\n{}", script.replace("RESET search_path", &path));
+        let message = format!("{path};\n{script}");
         Ok(runtime.block_on(client.batch_execute(&message))?)
     }
 }

@@ -18,7 +18,7 @@ use underpin_models::{
 use underpin_projects::{Projects, Settings};
 use underpin_testkit::{Dialect, TestDb};
 
-use crate::{database::NOW, report};
+use crate::{database::NOW, fleet::makes_as_new, report};
 
 /// Projects of a turn of each side.
 const TURN: usize = 50;
@@ -46,6 +46,8 @@ impl Ground {
         let empty = url.in_schema(PLAIN);
         let script = Engine::new(project, code, &empty, Options::default())?;
         let script = script.script(&Goal::Head).await?;
+        let lines = script.lines().filter(|line| !makes_as_new(line));
+        let script = lines.collect::<Vec<_>>().join("\n") + "\n";
         let registry = underpin_migrations::registry(dialect);
         Engine::new(registry, code, &url, Options::default())?.migrate(&Goal::Head).await?;
         let dir = on.dir().join("data");

@@ -4,8 +4,7 @@
 //! set for a session holds. What must hold is set again in each transaction, by the message that
 //! begins it.
 
-use futures_util::StreamExt as _;
-use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryRow};
 use underpin_catalog::{
     Dialect,
     statement::{self, Kind},
@@ -14,6 +13,7 @@ use underpin_catalog::{
 use crate::{
     DbError,
     postgres::{Setting, announced, session},
+    simple::simple_query,
 };
 
 /// One PostgreSQL connection.
@@ -45,6 +45,8 @@ struct Met {
     schema: Option<String>,
     /// The schemas of the path that exist, in their order.
     path: Vec<String>,
+    /// Behind a pooler: whether a session begins with other settings than it should.
+    otherwise: bool,
 }
 
 impl PgClient {
@@ -77,6 +79,10 @@ impl PgClient {
         self.met.as_ref().map_or(&[], |met| &met.path)
     }
 
+    pub(crate) fn begins_otherwise(&self) -> bool {
+        self.names_path() || self.met.as_ref().is_some_and(|met| met.otherwise)
+    }
+
     /// Finds out what is at the other end, once.
     pub(crate) async fn meet(&mut self) -> Result<(), DbError> {
         if self.met.is_none() { self.ask(None).await } else { Ok(()) }
@@ -91,9 +97,7 @@ impl PgClient {
         match &self.met {
             // The server must not keep them where a pooler hands it on to others.
             None => {
-                let announced = self.announced.unwrap_or_default();
-                let pooled =
-                    format!("(pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {announced})");
+                let pooled = session::is_another(self.announced.unwrap_or_default());
                 self.ask(Some(&pooled)).await?;
             }
             Some(met) if met.pooled => {}
@@ -112,17 +116,22 @@ impl PgClient {
     /// statements hold for the transaction alone.
     async fn ask(&mut self, own: Option<&str>) -> Result<(), DbError> {
         let statements = own.map(owned).into_iter().flatten();
-        let statements: Vec<_> = [session::ASK.to_owned()].into_iter().chain(statements).collect();
+        let triggers = session::triggers(own.unwrap_or("true"));
+        let ask = [session::IN_ANY_TIME.to_owned(), triggers, session::ASK.to_owned()];
+        let statements: Vec<_> = ask.into_iter().chain(statements).collect();
         let mut answer = Answer::read(&self.rows(&statements.join(";\n")).await?);
         let pooled = self.refused || self.announced != Some(answer.backend);
+        let mut otherwise = false;
         if pooled {
             // The settings that the session has are somebody else's.
             let path =
                 if self.names_path() { self.set() } else { session::DEFAULT_PATH.to_owned() };
             let [authorization, role] = session::AUTHORIZATION;
-            let rows = self.rows(&[authorization, role, &path, session::ASK].join(";\n")).await?;
+            let message = [session::IN_ANY_TIME, authorization, role, &path, session::ASK];
+            let rows = self.rows(&message.join(";\n")).await?;
             answer = Answer::read(&rows);
-            let path = rows.into_iter().find(|row| row.len() == 2 && !self.names_path());
+            let path = rows.into_iter().find(|row| row.len() == 3 && !self.names_path());
+            otherwise = path.as_ref().is_some_and(|row| row[2].as_deref() == Some("t"));
             self.settings.extend(
                 path.and_then(|mut row| row.swap_remove(0)).map(|value| Setting {
                     name: "search_path".to_owned(),
@@ -132,7 +141,7 @@ impl PgClient {
             );
         }
         let Answer { backend, standby, schema, path } = answer;
-        self.met = Some(Box::new(Met { pooled, standby, backend, schema, path }));
+        self.met = Some(Box::new(Met { pooled, standby, backend, schema, path, otherwise }));
         Ok(())
     }
 
@@ -264,12 +273,46 @@ impl PgClient {
         }
     }
 
-    /// Sends one statement that cannot run in a transaction. Behind a pooler nothing is set for it.
+    /// Sends one statement that may not be able to run in a transaction. Behind a pooler nothing is set for
+    /// it, and it leaves nothing to the pooler's next client.
     pub(crate) async fn send_alone(&mut self, statement: &str) -> Result<(), DbError> {
-        let result = simple_query(&self.client, statement, |_, _| None::<()>).await.map(drop);
-        self.follow(&controls(statement), &result);
+        let controls = controls(statement);
+        let goes_on = controls.last().map_or(self.open, |control| control.begins);
+        let result = if self.is_pooled() && !goes_on {
+            self.send_and_renew(statement).await.map_err(DbError::behind_a_pooler)
+        } else {
+            simple_query(&self.client, statement, |_, _| None::<()>).await.map(drop)
+        };
+        self.follow(&controls, &result);
         result
     }
+
+    /// What makes the session as new travels with the statement, for what comes later may come to another
+    /// connection of the pooler's. A statement that runs outside a transaction alone is followed by it: a
+    /// pooler takes the connection again that it got back last, unless somebody else was faster.
+    async fn send_and_renew(&self, statement: &str) -> Result<(), DbError> {
+        let renew = session::as_new(true).into_iter().chain(Self::given_back());
+        let renew = renew.collect::<Vec<_>>().join(";\n");
+        let renew_now =
+            async || simple_query(&self.client, &renew, |_, _| None::<()>).await.map(drop);
+        if !is_alone(statement) {
+            // A comment may be what it ends with.
+            let together = format!("{statement}\n;\n{renew}");
+            match simple_query(&self.client, &together, |_, _| None::<()>).await {
+                // Not all that it had done goes with its transaction.
+                Err(error) if error.is_of_outside() => renew_now().await?,
+                result => return result.map(drop),
+            }
+        }
+        simple_query(&self.client, statement, |_, _| None::<()>).await?;
+        renew_now().await
+    }
+}
+
+/// Whether it is known by its words that a transaction does not take it.
+fn is_alone(statement: &str) -> bool {
+    let split = statement::split(statement, Dialect::Postgres).unwrap_or_default();
+    split.iter().any(|one| one.kind == Kind::NotInTransaction)
 }
 
 /// The answer to [`session::ASK`].
@@ -318,57 +361,6 @@ fn controls(statements: &str) -> Vec<Control> {
         Some(Control { number, begins })
     };
     statements.iter().enumerate().filter_map(control).collect()
-}
-
-async fn simple_query<T>(
-    client: &Client,
-    statements: &str,
-    read: impl Fn(usize, &SimpleQueryRow) -> Option<T>,
-) -> Result<Vec<T>, DbError> {
-    let stream = client.simple_query_raw(statements).await?;
-    let mut stream = std::pin::pin!(stream);
-    let mut rows = Vec::new();
-    let mut completed = 0;
-    let mut passed_over = None;
-    while let Some(message) = stream.next().await {
-        match message {
-            Ok(SimpleQueryMessage::Row(row)) => rows.extend(read(completed, &row)),
-            Ok(SimpleQueryMessage::CommandComplete(_)) => completed += 1,
-            Ok(_) => {}
-            Err(error) if is_unexpected(&error) => {
-                // Each row of `COPY … TO STDOUT` is a message of its own.
-                if passed_over != Some(completed) && copies_in(statements, completed) {
-                    return Err(no_rows(completed));
-                }
-                passed_over = Some(completed);
-            }
-            Err(error) => return Err(DbError { completed: Some(completed), ..error.into() }),
-        }
-    }
-    Ok(rows)
-}
-
-/// Whether the server said what the driver does not know. That ends nothing: the server goes on with the
-/// statements that follow, so what it says next must be heard.
-fn is_unexpected(error: &tokio_postgres::Error) -> bool {
-    !error.is_closed() && std::error::Error::source(error).is_none()
-}
-
-/// Whether the statement of this number takes rows from the client.
-fn copies_in(statements: &str, number: usize) -> bool {
-    let split = statement::split(statements, Dialect::Postgres).unwrap_or_default();
-    split.get(number).is_some_and(|one| one.kind == Kind::CopyIn)
-}
-
-/// The server waits for rows and gets another message, so that it ends the connection and with it the
-/// transaction.
-fn no_rows(completed: usize) -> DbError {
-    DbError {
-        message: "`COPY … FROM STDIN` waits for rows, and a migration has none to send".to_owned(),
-        sqlstate: Some("08P01".to_owned()),
-        completed: Some(completed),
-        ..DbError::default()
-    }
 }
 
 #[cfg(test)]

@@ -57,6 +57,16 @@ impl Conn {
         }
     }
 
+    /// PostgreSQL: whether a session behind a pooler begins with other settings than this connection was to
+    /// begin with, so that a statement to which nothing is sent ahead would run under those.
+    #[must_use]
+    pub fn begins_otherwise(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(client) => client.begins_otherwise(),
+        }
+    }
+
     /// PostgreSQL: the server process that works for the connection, 0 when nobody has asked. Behind a
     /// pooler it changes.
     #[must_use]
@@ -161,7 +171,8 @@ impl Conn {
         [write, &keep, authorization, role, &own, statement, session::GIVE_BACK].join(";\n")
     }
 
-    /// Runs one statement that cannot run in a transaction. Behind a pooler nothing is set for it.
+    /// Runs one statement that may not be able to run in a transaction. Behind a pooler nothing is set for it,
+    /// and it leaves nothing to the pooler's next client.
     pub async fn batch_alone(&mut self, statement: &str) -> Result<(), DbError> {
         match self {
             Self::Sqlite(conn) => Ok(conn.batch_execute(statement)?),
@@ -248,3 +259,27 @@ pub fn own_settings(local: bool) -> String {
 
 /// PostgreSQL: the statements that take back, for the transaction, whatever role a script has taken.
 pub const AUTHORIZATION: [&str; 2] = session::AUTHORIZATION;
+
+/// PostgreSQL: a text as a literal that means the same wherever strings end in the session.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    session::literal(text)
+}
+
+/// PostgreSQL: the statements with which a script for `psql` makes its session as new, in a transaction, and
+/// settles what [`SETTLED`] does.
+#[must_use]
+pub fn renewal() -> Vec<String> {
+    let unlock = |statement: String| match statement.strip_prefix("SELECT ") {
+        // Nobody wants to see a row for it.
+        Some(function) => {
+            format!("DO {}", session::literal(&format!("BEGIN PERFORM {function}; END")))
+        }
+        None => statement,
+    };
+    session::as_new(false).into_iter().map(unlock).chain([SETTLED.to_owned()]).collect()
+}
+
+/// PostgreSQL: what a connection of ours starts with whatever the role or the database say, as SQL.
+pub const SETTLED: &str = "SET standard_conforming_strings TO on; SET SESSION CHARACTERISTICS AS TRANSACTION \
+     ISOLATION LEVEL READ COMMITTED, READ WRITE, NOT DEFERRABLE";

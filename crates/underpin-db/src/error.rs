@@ -149,6 +149,21 @@ impl DbError {
         self.sqlstate.clone().or_else(sqlite)
     }
 
+    /// PostgreSQL: whether the statement runs outside a transaction alone. It did nothing then.
+    pub(crate) fn is_of_outside(&self) -> bool {
+        matches!(self.sqlstate.as_deref(), Some("25001" | "2D000"))
+    }
+
+    /// PostgreSQL, outside a transaction: the same, with what to do about a limit that is not ours.
+    pub(crate) fn behind_a_pooler(mut self) -> Self {
+        if self.sqlstate.as_deref() == Some("57014") {
+            let hint = "behind a pooler a statement outside a transaction runs under the statement_timeout of \
+                        its role or its database: run it on a connection to the server itself";
+            self.hint.get_or_insert_with(|| hint.to_owned());
+        }
+        self
+    }
+
     /// Whether PostgreSQL speaks of values: data exceptions (22), constraints (23), and views that check
     /// their rows (44).
     fn is_about_values(&self) -> bool {

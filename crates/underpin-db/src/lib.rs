@@ -14,13 +14,14 @@ mod pool;
 mod pooled;
 mod postgres;
 mod result_code;
+mod simple;
 mod sqlite;
 mod url;
 mod work;
 
 pub use client::PgClient;
 pub use code::{Code, CodeFuture};
-pub use conn::{AUTHORIZATION, Conn, own_settings};
+pub use conn::{AUTHORIZATION, Conn, SETTLED, literal, own_settings, renewal};
 pub use error::{ConnectError, DbError, with_causes};
 pub use file::{DatabaseFile, FileId};
 pub use inline::{Inline, SqliteConn};

@@ -15,7 +15,7 @@ use crate::{
     ConnectOptions, DbError,
     error::with_causes,
     pool::PgConn,
-    postgres::{LastError, Server},
+    postgres::{LastError, Server, announced, session},
 };
 
 /// Who was used within this time is not tried again: each trial is a round trip, and a connection
@@ -49,7 +49,8 @@ impl PooledPgConn {
         self.in_transaction = true;
         let Some(schema) = schema else { return self.conn.batch_execute("BEGIN").await };
         let name = schema.replace('"', "\"\"");
-        self.conn.batch_execute(&format!("BEGIN; SET LOCAL search_path TO \"{name}\"")).await
+        let begin = format!("BEGIN; SET LOCAL search_path TO pg_catalog, \"{name}\", pg_temp");
+        self.conn.batch_execute(&begin).await
     }
 
     /// If a statement failed and the work went on, the `SELECT` fails as well. `COMMIT` alone would
@@ -95,7 +96,10 @@ impl bb8::ManageConnection for PgManager {
         let last_error = LastError::default();
         let client = self.server.connect_watched(&self.options, Some(&last_error)).await;
         let client = client.map_err(|error| failed(&error))?;
-        let conn = PgConn::try_from(client).await.map_err(|error| failed(&error))?;
+        let pooled = session::is_another(announced(&client).unwrap_or_default());
+        let begin = session::served(&pooled);
+        let mut conn = PgConn::try_from(client).await.map_err(|error| failed(&error))?;
+        conn.batch_execute(&begin).await?;
         Ok(PooledPgConn { conn, in_transaction: false, used: Instant::now(), last_error })
     }
 

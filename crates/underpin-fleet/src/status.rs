@@ -6,7 +6,7 @@ use serde::Serialize;
 use underpin::{Adopted, Error, Goal, Report};
 
 use crate::{
-    Action, Fleet, FleetError, Found, Target,
+    Action, Fleet, FleetError, Found, Place, Target,
     decision::{Decision, Judge},
     error::explain,
     workers,
@@ -166,7 +166,13 @@ impl Fleet<'_> {
                 Some(goal) if standing.is_unknown() => {
                     announced.report = Some(engine.dry_run(&goal).await?);
                 }
-                Some(goal) => announced.report = Some(engine.dry_run_of(&standing, &goal)?),
+                Some(goal) => {
+                    let report = engine.dry_run_of(&standing, &goal)?;
+                    let asks =
+                        !matches!(target.place, Place::File(_)) && engine.runs_outside(&report);
+                    announced.report =
+                        Some(if asks { engine.dry_run(&goal).await? } else { report });
+                }
             }
             Ok::<_, Error>(())
         };

@@ -6,7 +6,7 @@ use bb8::Pool;
 use chrono::NaiveDateTime;
 use diesel_async::SimpleAsyncConnection as _;
 use underpin::{Engine, Goal};
-use underpin_db::{ConnectOptions, DatabaseUrl, Db, DbError, Dialect, PgManager};
+use underpin_db::{Conn, ConnectOptions, DatabaseUrl, Db, DbError, Dialect, PgManager};
 use underpin_migrations::{CODE, project};
 use underpin_models::project::{NewProject, Project, ProjectRepository as _};
 
@@ -64,7 +64,7 @@ impl Schemas {
     }
 
     pub(crate) async fn row(&self, id: i32, target: &str) -> Result<Option<Project>, ProjectError> {
-        let mut conn = self.url.connect(&ConnectOptions::default()).await?;
+        let mut conn = self.conn().await?;
         let table = format!("SELECT to_regclass('{target}.projects')::text");
         match conn.text(&table).await? {
             Some(_) => Ok(self.open(target).project(id).await?),
@@ -91,9 +91,15 @@ impl Schemas {
     }
 
     async fn schemas(&self, which: &str) -> Result<Vec<String>, ProjectError> {
+        let query = format!("SELECT nspname FROM pg_namespace WHERE {which}");
+        Ok(self.conn().await?.texts(&query).await?)
+    }
+
+    /// A connection that runs our own statements.
+    async fn conn(&self) -> Result<Conn, ProjectError> {
         let mut conn = self.url.connect(&ConnectOptions::default()).await?;
-        let query = format!("SELECT nspname FROM pg_catalog.pg_namespace WHERE {which}");
-        Ok(conn.texts(&query).await?)
+        conn.own().await?;
+        Ok(conn)
     }
 
     pub(crate) async fn put_aside(&self, target: &str) -> Result<(), ProjectError> {
@@ -107,7 +113,7 @@ impl Schemas {
     /// Nothing happens when there is no `from`: it was renamed already.
     async fn rename(&self, from: &str, to: &str) -> Result<(), ProjectError> {
         self.run(&format!(
-            "DO $$ BEGIN IF to_regnamespace('{from}') IS NOT NULL THEN \
+            "DO $$ BEGIN IF pg_catalog.to_regnamespace('{from}') IS NOT NULL THEN \
              ALTER SCHEMA {from} RENAME TO {to}; END IF; END $$"
         ))
         .await

@@ -232,8 +232,8 @@ impl<'a> Engine<'a> {
         let lost = plan.steps.iter().filter(|step| {
             let outside = !step.migration.metadata.run_in_transaction;
             let named = session.conn.names_path();
-            outside && (named || stepwise::sets_the_session(step))
-                || named && resets_path(&step.script)
+            let lost = session.conn.begins_otherwise() || stepwise::sets_the_session(step);
+            outside && lost || named && resets_path(&step.script)
         });
         let refusal =
             |step: &Step<'_>| Refusal::NeedsSession { version: step.migration.version.clone() };

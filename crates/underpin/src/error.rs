@@ -128,6 +128,16 @@ pub enum Error {
         /// What the server said.
         reason: String,
     },
+    /// PostgreSQL: a schema of the server's own comes first in the search path.
+    #[error(
+        "nothing was run: `{schema}` comes first in the search path, where what a migration makes would go, and \
+         belongs to the server: name the schema that is meant first, with `search_path` in the URL \
+         (`?options=-csearch_path%3Dpublic`) or `ALTER ROLE … SET search_path`"
+    )]
+    ServersOwn {
+        /// The schema.
+        schema: String,
+    },
     /// PostgreSQL: the search path names no schema that exists.
     #[error(
         "no schema to migrate: the search path names none that exists: create it, or set `search_path`"
@@ -174,6 +184,11 @@ impl<T> Doing<T> for Result<T, DbError> {
                 let hint =
                     "another program writes to it: stop it, or wait longer with `--lock-wait`";
                 source.hint = Some(hint.to_owned());
+            }
+            if crate::history::is_without_rights(&source) {
+                let hint = "run as the owner of what is named, or grant the role the right on it: for the engine's \
+                            own tables SELECT, INSERT, UPDATE and DELETE, with no row-level security";
+                source.hint.get_or_insert_with(|| hint.to_owned());
             }
             Error::Database { doing, source }
         })

@@ -33,6 +33,7 @@ pub fn code(error: &Error) -> u8 {
         Error::Refused(_)
         | Error::Adopt(_)
         | Error::Elsewhere { .. }
+        | Error::ServersOwn { .. }
         | Error::Hidden { .. }
         | Error::ScriptNeedsHistory(_)
         | Error::ScriptWithoutCode { .. } => REFUSED,

@@ -214,9 +214,14 @@ pub(crate) fn unreadable(source: DbError) -> Error {
     }
 }
 
-/// Whether the role may not write the history.
+/// Whether the role may not do that.
 pub(crate) fn is_without_rights(error: &DbError) -> bool {
     error.sqlstate.as_deref() == Some(NO_RIGHT)
+}
+
+/// PostgreSQL: whether nobody but the server makes something in the schema.
+fn is_servers_own(schema: &str) -> bool {
+    schema.starts_with("pg_") || schema == "information_schema"
 }
 
 impl Found {
@@ -249,6 +254,9 @@ impl Tables {
         let schema = conn.schema().map(str::to_owned);
         if conn.dialect() == Dialect::Postgres && schema.is_none() {
             return Err(Error::NoSchema);
+        }
+        if let Some(schema) = schema.as_deref().filter(|one| is_servers_own(one)) {
+            return Err(Error::ServersOwn { schema: schema.to_owned() });
         }
         let others = conn.path().iter().filter(|one| Some(*one) != schema.as_ref()).cloned();
         let others: Vec<_> = others.collect();

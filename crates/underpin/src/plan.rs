@@ -376,6 +376,10 @@ fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str
             "the rows of `COPY … FROM STDIN` come from `psql`, and a migration has none to send: write \
              `INSERT`, or load them with `\\copy` of `psql` afterwards",
         ),
+        Kind::StringsOff => Some(
+            "scripts are read with `standard_conforming_strings = on`, and this would let later strings end \
+             elsewhere: remove it, and write `E'…'` where a backslash escapes",
+        ),
         Kind::CopyOut => Some(
             "`COPY … TO STDOUT` sends rows to a client such as `psql`, and nobody reads them here: \
              remove it, or copy to a table or to a file of the server",

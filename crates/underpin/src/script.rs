@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use underpin_catalog::{Dialect, StatementsChecksum};
+use underpin_db::{SETTLED, renewal};
 
 use crate::{Grouping, Plan, Step, history::Note, session::Session};
 
@@ -20,6 +21,9 @@ pub(crate) fn render(session: &Session<'_>, plan: &Plan<'_>, grouping: Grouping)
         }
         Dialect::Postgres => "-- run with: psql -X -f SCRIPT URL\n\\set ON_ERROR_STOP on\n",
     });
+    if dialect == Dialect::Postgres {
+        Writer { session, text: &mut text }.push(SETTLED);
+    }
     let mut create = session.tables.create();
     for steps in plan.transactions(grouping) {
         let create = std::mem::take(&mut create);
@@ -52,10 +56,10 @@ impl Writer<'_, '_> {
             self.title(step);
             self.push(&self.session.before(step));
             self.script(step);
-            self.push(&self.session.after(step, "NULL".to_owned()));
             if !sqlite {
-                self.push("RESET search_path");
+                self.renew();
             }
+            self.push(&self.session.after(step, "NULL".to_owned()));
         }
         self.push("COMMIT");
         if rebuilds {
@@ -86,13 +90,22 @@ impl Writer<'_, '_> {
             note.done = checksum.checksum().to_string();
             self.push(&self.session.progress(step, number + 1, &note));
         }
+        match step.dialect {
+            Dialect::Sqlite => self.push("PRAGMA foreign_keys = ON"),
+            Dialect::Postgres => {
+                self.push("DISCARD ALL");
+                self.push(SETTLED);
+            }
+        }
         self.push("BEGIN");
         self.push(&self.session.before(step));
         self.push(&self.session.after(step, "NULL".to_owned()));
         self.push("COMMIT");
-        if step.dialect == Dialect::Postgres {
-            self.push("RESET search_path");
-        }
+    }
+
+    /// Whatever a script leaves in its session reaches neither the history nor the next script.
+    fn renew(&mut self) {
+        self.push(&renewal().join("; "));
     }
 
     fn title(&mut self, step: &Step<'_>) {

@@ -7,7 +7,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use underpin_catalog::{Catalog, CatalogError, Checksum, Migration};
+use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
     history::{Former, Note, Tables},
     identity::Identity,
     proof::Proving,
-    sql::literal,
 };
 
 /// One connection at work on one catalog.
@@ -233,6 +232,11 @@ impl<'a> Session<'a> {
     pub(crate) fn record(&self, entry: &Entry<'_>) -> String {
         let Entry { migration, action, duration, running, reason, checksum } = entry;
         let number = |number: usize| number.to_string();
+        // A script outside a transaction may have changed where strings end.
+        let literal = |text: &str| match self.conn.dialect() {
+            Dialect::Sqlite => crate::sql::literal(text),
+            Dialect::Postgres => underpin_db::literal(text),
+        };
         self.tables.append(&[
             ("set_name", literal(self.catalog.set())),
             ("version", literal(migration.version.as_str())),

@@ -214,6 +214,16 @@ async fn one(
     }
 }
 
+/// Whether the server ends the strings of `text` where the engine does: what a statement before it has called
+/// may have changed that.
+async fn ends_where_read(session: &mut Session<'_>, text: &str) -> Result<(), StepCause> {
+    if session.conn.is_pooled() || !text.contains('\\') {
+        return Ok(());
+    }
+    let conforming = session.conn.text("SHOW standard_conforming_strings").await?;
+    if conforming.as_deref() == Some("off") { Err(StepCause::StringsOff) } else { Ok(()) }
+}
+
 async fn postgres(
     session: &mut Session<'_>,
     step: &Step<'_>,
@@ -221,6 +231,7 @@ async fn postgres(
     statement: &Statement<'_>,
     note: &mut Note,
 ) -> Result<(), StepCause> {
+    ends_where_read(session, statement.text).await?;
     let Some(what) = concurrently(statement.text) else {
         return Ok(session.conn.batch_alone(statement.text).await?);
     };

@@ -23,6 +23,8 @@ pub enum Kind {
     CopyIn,
     /// PostgreSQL: `COPY … TO STDOUT`, which sends rows to the client.
     CopyOut,
+    /// PostgreSQL: lets a backslash escape in strings that say nothing about it, so that they end elsewhere.
+    StringsOff,
     /// Anything else.
     Other,
 }
@@ -132,9 +134,30 @@ fn postgres(first: &str, text: &str) -> Kind {
         }
         "DISCARD" => words().take(&["ALL"]),
         "COPY" => return copy::kind(words()),
+        "SET" if switches_strings_off(words()) => return Kind::StringsOff,
         _ => false,
     };
     if alone { Kind::NotInTransaction } else { Kind::Other }
+}
+
+/// `SET standard_conforming_strings` to anything but what it is.
+fn switches_strings_off(mut words: Words<'_>) -> bool {
+    words.take_any(&["SESSION", "LOCAL"]);
+    let named = words
+        .object()
+        .is_some_and(|one| one.name.eq_ignore_ascii_case("standard_conforming_strings"));
+    if !words.take_sign('=') {
+        words.take(&["TO"]);
+    }
+    let on = ["on", "true", "t", "yes", "y", "1", "default"];
+    let stays = match words.next() {
+        Some(Word::Bare(value)) => on.contains(&value.to_ascii_lowercase().as_str()),
+        Some(Word::Text(value) | Word::Name(value)) => {
+            on.contains(&value.to_ascii_lowercase().as_str())
+        }
+        _ => false,
+    };
+    named && !stays
 }
 
 /// `CREATE`, `DROP` and `ALTER`.

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use rstest::rstest;
-use underpin_testkit::{Dialect, TestDb};
+use underpin_testkit::{Dialect, Level, TestDb};
 
 use crate::{folder, said, state, succeed, underpin};
 
@@ -111,4 +111,49 @@ fn a_client_that_meets_an_error_stops_and_keeps_nothing(#[case] dialect: Dialect
     assert_eq!(state(&db), before);
     let again = underpin(&db, &["--migrations", "migrations", "current"]).output().unwrap();
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+}
+
+/// What a migration leaves in the client's session, and what the role starts with, changes nothing of what
+/// follows.
+#[test]
+fn each_migration_of_it_is_alone_with_its_session_postgres() {
+    let (ours, theirs) = (TestDb::with_login(), TestDb::with_login());
+    for db in [&ours, &theirs] {
+        db.start_with(Level::Role, "default_transaction_read_only", "on");
+        db.start_with(Level::Role, "standard_conforming_strings", "off");
+        db.batch(&format!("GRANT pg_monitor TO {}", db.login().unwrap()));
+        let dir = folder(db, 1);
+        let leaves = "CREATE TEMPORARY TABLE t1 (id INTEGER, text TEXT); PREPARE mine AS SELECT 1; \
+             SET search_path TO pg_temp, public; SET lock_timeout = 77; SET ROLE pg_monitor";
+        let looks = "INSERT INTO t1 VALUES (7, 'a\\'); CREATE TABLE seen AS SELECT current_user = session_user \
+             AS same, current_setting('lock_timeout') = '77ms' AS kept, current_setting('search_path') AS path, \
+             (SELECT count(*) FROM pg_prepared_statements) AS prepared";
+        crate::write_migration(&dir, "0002_leaves", leaves, "");
+        crate::write_migration(&dir, "0003_looks", looks, "");
+        crate::write_migration(
+            &dir,
+            "0004_outside",
+            leaves.trim_end_matches("SET ROLE pg_monitor"),
+            "",
+        );
+        let metadata = dir.join("0004_outside").join("metadata.toml");
+        std::fs::write(metadata, "run_in_transaction = false\n").unwrap();
+        crate::write_migration(
+            &dir,
+            "0005_looks",
+            &looks.replace("seen", "seen_later").replace("(7,", "(8,"),
+            "",
+        );
+    }
+    let all = ["--migrations", "migrations", "upgrade"];
+    let apart = [&all[..], &["--transaction-per-migration"]].concat();
+    let script = succeed(&theirs, &[&apart[..], &["--sql"]].concat());
+
+    client(&theirs, &script);
+    succeed(&ours, &apart);
+
+    let (tables, versions) = state(&theirs);
+    assert_eq!((&tables, &versions), (&state(&ours).0, &state(&ours).1), "{script}");
+    assert_eq!(versions.len(), 5);
+    assert_eq!(tables["t1"].len(), 3, "{tables:?}");
 }

@@ -52,7 +52,7 @@ pub(crate) fn set<'s>(settings: impl Iterator<Item = (&'s str, &'s str)>, local:
 }
 
 /// A text as a literal that means the same whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
     if text.contains('\\') {
         format!("E'{}'", quoted.replace('\\', "\\\\"))
@@ -69,14 +69,48 @@ pub(crate) fn held(local: &str) -> [String; 2] {
             "SELECT pg_catalog.set_config(name, value, {local}) FROM (VALUES {values}) AS s (name, value) \
              WHERE pg_catalog.current_setting(name, true) IS NOT NULL"
         ),
-        // Only a superuser may, and foreign keys are part of what is promised.
+        // Foreign keys and triggers are part of what is promised. [`triggers`] has found that we may.
         format!(
             "SELECT pg_catalog.set_config('session_replication_role', 'origin', {local}) WHERE \
-             pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'origin' \
-             AND EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname \
-             OPERATOR(pg_catalog.=) current_user AND r.rolsuper)"
+             pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'origin'"
         ),
     ]
+}
+
+/// The statement that lets triggers and foreign keys work, and says what to do where the role may not.
+pub(crate) fn triggers(local: &str) -> String {
+    let body = format!(
+        "BEGIN IF pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'origin' \
+         THEN BEGIN PERFORM pg_catalog.set_config('session_replication_role', 'origin', {local}); \
+         EXCEPTION WHEN insufficient_privilege THEN RAISE EXCEPTION USING ERRCODE = '{NO_TRIGGERS}', \
+         MESSAGE = 'this role starts with session_replication_role = replica, which switches triggers and foreign \
+         keys off, and may not change that', HINT = 'take the setting back with ALTER ROLE ... RESET \
+         session_replication_role (or ALTER DATABASE), or GRANT SET ON PARAMETER session_replication_role'; \
+         END; END IF; END"
+    );
+    format!("DO {}", literal(&body))
+}
+
+/// The code, of our own making, for a session in which neither triggers nor foreign keys work.
+const NO_TRIGGERS: &str = "UL003";
+
+/// What a service's own connection begins with: the settings of our own statements, and the schemas of its path
+/// behind that of the server, for its statements do not name the schema of a table. `local` is SQL that says
+/// whether for the transaction alone.
+pub(crate) fn served(local: &str) -> String {
+    let path = "pg_catalog.concat_ws(', ', 'pg_catalog', (SELECT pg_catalog.string_agg(\
+         pg_catalog.quote_ident(p.name), ', ' ORDER BY p.number USING OPERATOR(pg_catalog.<)) FROM \
+         pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS p (name, number) WHERE \
+         p.name OPERATOR(pg_catalog.<>) 'pg_catalog'), 'pg_temp')";
+    let path = format!("SELECT pg_catalog.set_config('search_path', {path}, {local})");
+    let others = set(OWN.into_iter().filter(|(name, _)| *name != "search_path"), local);
+    [triggers(local), path, others].into_iter().chain(held(local)).collect::<Vec<_>>().join(";\n")
+}
+
+/// SQL that says whether another process than `announced` answers, as behind a pooler, who would keep for others
+/// what is set for a session.
+pub(crate) fn is_another(announced: i32) -> String {
+    format!("(pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) {announced})")
 }
 
 /// The role that the connection was opened for.
@@ -120,10 +154,18 @@ pub(crate) const ASK: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_
      pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS p (name, number) ON true \
      ORDER BY p.number USING OPERATOR(pg_catalog.<)";
 
+/// Lets the first question be answered whatever the role or the database say of time.
+pub(crate) const IN_ANY_TIME: &str = "SET LOCAL statement_timeout TO 0";
+
 /// Sets for the transaction where names are looked up by default, and says it twice: what a pooler's
-/// session has now, another client may have left there.
+/// session has now, another client may have left there. And says whether a session begins with other settings
+/// than [`PINNED`], which a pooler refuses or forgets, so that a statement outside a transaction that is ours
+/// cannot be what it says.
 pub(crate) const DEFAULT_PATH: &str = "SELECT s.reset_val, pg_catalog.set_config('search_path', s.reset_val, \
-     true) FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'search_path'";
+     true), EXISTS (SELECT FROM pg_catalog.pg_settings AS o WHERE \
+     (o.name OPERATOR(pg_catalog.=) 'default_transaction_read_only' AND o.reset_val OPERATOR(pg_catalog.=) 'on') OR \
+     (o.name OPERATOR(pg_catalog.=) 'standard_conforming_strings' AND o.reset_val OPERATOR(pg_catalog.=) 'off')) \
+     FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) 'search_path'";
 
 /// What a pooler keeps for each of its clients: what `RESET ALL` made of it, the pooler would take for
 /// the client's wish. The driver speaks UTF-8 alone.

@@ -4,6 +4,7 @@
 
 mod codes;
 mod files;
+mod hostile;
 mod pooler;
 mod pools;
 mod proxy;

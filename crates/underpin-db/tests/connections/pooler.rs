@@ -55,7 +55,7 @@ fn settings_hold_behind_a_pooler_in_each_transaction(#[case] settings: Settings)
     block_on(async || {
         let mut conn = connect(&url).await;
         conn.meet().await.unwrap();
-        assert!(conn.is_pooled() && conn.names_path());
+        assert!(conn.is_pooled() && conn.begins_otherwise());
         let held = async |conn: &mut Conn| conn.text(HELD).await.unwrap().unwrap();
         assert_eq!(held(&mut conn).await, "123ms one");
         // What is set inside a transaction holds until it ends.

@@ -7,6 +7,7 @@ mod decisions;
 mod discover;
 mod disk;
 mod failures;
+mod hostile;
 mod identity;
 mod journal;
 mod pooler;

@@ -41,3 +41,29 @@ fn a_fleet_goes_through_it(#[case] settings: Settings) {
     assert_eq!(report.counts.done, 20, "{report:#?}");
     assert!((1..=20).all(|number| home.applied(number).len() == 2));
 }
+
+/// What a pooler cannot take is told before the run as it is told by the run.
+#[test]
+fn a_dry_run_says_of_a_script_outside_a_transaction_what_the_run_says_postgres() {
+    let home = Home::new(Dialect::Postgres, 2);
+    let bouncer = PgBouncer::start(&home.db, Settings::Ignored);
+    let mut index = crate::migration(2, "CREATE INDEX CONCURRENTLY i1 ON t1 (id)", "DROP INDEX i1");
+    index.metadata.run_in_transaction = false;
+    let catalog = crate::catalog(Dialect::Postgres, vec![crate::table(1), index]);
+    let fleet = fleet(&catalog);
+    for (url, takes) in [(home.db.url().to_owned(), true), (bouncer.url(&home.db), false)] {
+        let source = Source::Schemas {
+            url: url.parse().unwrap(),
+            pattern: "project_%".to_owned(),
+            names: Names::Numbers,
+        };
+        let found = source.find().unwrap();
+
+        let announced = fleet.announce(&found, &HEAD).unwrap();
+
+        for one in announced {
+            let refused = one.error.is_some_and(|error| error.contains("to the server itself"));
+            assert_eq!((refused, one.report.is_some()), (!takes, takes), "{}", one.id);
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod disk;
 mod events;
+mod hostile;
 mod leader;
 mod malformed;
 mod order;

@@ -97,8 +97,18 @@ impl Engine<'_> {
         Status::of(self.catalog, history)
     }
 
+    /// Whether some migrations of `report` run outside a transaction, which a pooler may not take: only
+    /// [`Engine::dry_run`] finds that out.
+    #[must_use]
+    pub fn runs_outside(&self, report: &Report) -> bool {
+        let outside =
+            |version| self.catalog.get(version).is_some_and(|one| !one.metadata.run_in_transaction);
+        report.steps.iter().any(|step| outside(&step.version))
+    }
+
     /// What [`Engine::migrate`] would do to a database that stands so. An unknown schema has to be
-    /// looked at with [`Engine::dry_run`].
+    /// looked at with [`Engine::dry_run`], and so has one of PostgreSQL where the report
+    /// [runs outside](Engine::runs_outside) a transaction.
     pub fn dry_run_of(&self, standing: &Standing, goal: &Goal) -> Result<Report, Error> {
         let plan = self.plan(&standing.history, goal)?;
         let empty = standing.history.is_fresh() && !standing.has_tables;

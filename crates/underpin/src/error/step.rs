@@ -65,6 +65,12 @@ pub enum StepCause {
     /// The database refused a statement.
     #[error(transparent)]
     Database(DbError),
+    /// PostgreSQL: the script changed where strings end.
+    #[error(
+        "a statement before this one switched `standard_conforming_strings` off, so that its strings may end \
+         elsewhere than the engine reads: leave that setting alone, and write `E'…'` where a backslash escapes"
+    )]
+    StringsOff,
     /// SQLite: rows are gone that no `DELETE` names.
     #[error(
         "table `{table}` had {before} rows and would have {after}, and {lost} of those that it had would be \
