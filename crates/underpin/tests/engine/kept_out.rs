@@ -34,7 +34,7 @@ impl<'a> Busy<'a> {
 
     /// Waits until its script runs.
     fn begun(&self) {
-        let limit = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + Duration::from_mins(1);
         let busy = "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND objid = 7788 AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         while self.db.texts(busy).is_empty() {

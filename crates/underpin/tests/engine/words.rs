@@ -50,7 +50,7 @@ fn untrue(result: &Result<Report, Error>, facts: &Facts) -> Vec<String> {
     let says = |words: &str| text.contains(words);
     let running = facts.interrupted.as_ref().is_some_and(|one| one.runner.is_some());
     let half = facts.interrupted.is_some() && !running;
-    let stays = says("done and stay") || says("may be committed") || says("is not known");
+    let kept = says("done and stay") || says("may be committed") || says("is not known");
     let number =
         text.split(" statements of it are done").next().filter(|_| says("statements of it are"));
     let number = number.and_then(|text| text.rsplit(' ').next()?.parse::<usize>().ok());
@@ -59,7 +59,7 @@ fn untrue(result: &Result<Report, Error>, facts: &Facts) -> Vec<String> {
         (says("was rolled back and left nothing") && (facts.made || facts.applied), "rolled back"),
         (says("interrupted") && !half, "interrupted"),
         (says("at work") && half, "at work"),
-        (facts.made && !facts.applied && !stays && !half && !running, "nothing stays"),
+        (facts.made && !facts.applied && !kept && !half && !running, "nothing stays"),
         (number.is_some() && number != done, "so many statements"),
         (says("nothing was changed") && (facts.made || facts.applied), "nothing was changed"),
         (says("is applied") && !facts.applied, "applied"),
