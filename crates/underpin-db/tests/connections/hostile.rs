@@ -9,18 +9,18 @@ use underpin_testkit::{Level, REFUSED, SETTINGS, TestDb, block_on};
 /// Two who want it, one after the other.
 fn taken_in_turn(db: &TestDb) -> Result<[bool; 5], String> {
     let connect = |error: ConnectError| crate::said(&error);
-    let hold = |error: DbError| error.to_string();
+    let refused = |error: DbError| error.to_string();
     let url = db.database_url();
     block_on(async || {
         let mut first = Lease::open(&url, "leader").await.map_err(connect)?;
         let mut second = Lease::open(&url, "leader").await.map_err(connect)?;
         let mut held = [false; 5];
-        held[0] = first.hold(Hold::Alone).await.map_err(hold)?;
-        held[1] = first.hold(Hold::Alone).await.map_err(hold)?;
-        held[2] = second.hold(Hold::Alone).await.map_err(hold)?;
+        held[0] = first.hold(Hold::Alone).await.map_err(refused)?;
+        held[1] = first.hold(Hold::Alone).await.map_err(refused)?;
+        held[2] = second.hold(Hold::Alone).await.map_err(refused)?;
         first.release().await;
-        held[3] = second.hold(Hold::Shared).await.map_err(hold)?;
-        held[4] = first.hold(Hold::Shared).await.map_err(hold)?;
+        held[3] = second.hold(Hold::Shared).await.map_err(refused)?;
+        held[4] = first.hold(Hold::Shared).await.map_err(refused)?;
         Ok(held)
     })
 }

@@ -97,9 +97,9 @@ impl Verb {
     /// The rights without which it cannot be done.
     fn needs(self, table: &str) -> &'static [&'static str] {
         match (self, table) {
-            (Self::Upgrade | Self::Lent, _) => &["SELECT", "INSERT"],
             (Self::Downgrade | Self::Stamp, DIESEL) => &["SELECT", "DELETE"],
-            (Self::Downgrade | Self::Stamp | Self::Repair, OWN) => &["SELECT", "INSERT"],
+            (Self::Upgrade | Self::Lent, _)
+            | (Self::Downgrade | Self::Stamp | Self::Repair, OWN) => &["SELECT", "INSERT"],
             _ => &["SELECT"],
         }
     }
