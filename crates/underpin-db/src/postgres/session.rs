@@ -69,10 +69,13 @@ pub(crate) fn held(local: &str) -> [String; 2] {
             "SELECT pg_catalog.set_config(name, value, {local}) FROM (VALUES {values}) AS s (name, value) \
              WHERE pg_catalog.current_setting(name, true) IS NOT NULL"
         ),
-        // Foreign keys and triggers are part of what is promised. [`triggers`] has found that we may.
+        // Foreign keys and triggers are part of what is promised, and [`triggers`] has found that we may; so is
+        // that what is told is on the disk.
         format!(
-            "SELECT pg_catalog.set_config('session_replication_role', 'origin', {local}) WHERE \
-             pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'origin'"
+            "SELECT pg_catalog.set_config(name, value, {local}) FROM (VALUES \
+             ('session_replication_role', 'origin', 'replica'), ('session_replication_role', 'origin', 'local'), \
+             ('synchronous_commit', 'on', 'off')) AS s (name, value, found) WHERE \
+             pg_catalog.current_setting(name) OPERATOR(pg_catalog.=) found"
         ),
     ]
 }

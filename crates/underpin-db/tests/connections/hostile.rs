@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use diesel_async::SimpleAsyncConnection as _;
 use rstest::rstest;
-use underpin_db::{ConnectError, DbError, Hold, Lease};
+use underpin_db::{ConnectError, ConnectOptions, Db, DbError, Hold, Lease, PoolOptions};
 use underpin_testkit::{Level, REFUSED, SETTINGS, TestDb, block_on};
 
 /// Two who want it, one after the other.
@@ -59,4 +60,40 @@ fn nothing_in_the_path_stands_in_for_the_servers_own_postgres(#[case] path: &str
 
     assert_eq!(db.poisonings(), 0, "{held:?}");
     assert_eq!(held, Ok(IN_TURN));
+}
+
+/// What the server says of `SHOW` on a connection of the engine and on one of a pool.
+fn shown(db: &TestDb, name: &str) -> [Option<String>; 2] {
+    let (url, show) = (db.database_url(), format!("SHOW {name}"));
+    block_on(async || {
+        let mut alone = url.connect(&ConnectOptions::default()).await.unwrap();
+        alone.own().await.unwrap();
+        let alone = alone.text(&show).await.unwrap();
+        let Db::Postgres { pool, .. } = Db::connect(&url, &PoolOptions::default()).await.unwrap()
+        else {
+            panic!("a pool of another dialect")
+        };
+        // A failed cast is how a simple query says what it found.
+        let ask = format!("SELECT pg_catalog.current_setting('{name}')::pg_catalog.int4");
+        let said = pool.get().await.unwrap().batch_execute(&ask).await.unwrap_err().to_string();
+        [alone, said.split('"').nth(1).map(str::to_owned)]
+    })
+}
+
+#[rstest]
+#[case::off_is_not_believed("off", "on")]
+#[case::on_a_standby("remote_apply", "remote_apply")]
+#[case::on_this_disk_alone("local", "local")]
+fn a_commit_is_on_the_disk_whatever_a_session_starts_with_postgres(
+    #[case] value: &str,
+    #[case] expected: &str,
+    #[values(Level::Role, Level::Database)] level: Level,
+) {
+    let db = TestDb::with_login();
+    db.start_with(level, "synchronous_commit", value);
+
+    assert_eq!(
+        shown(&db, "synchronous_commit"),
+        [Some(expected.to_owned()), Some(expected.to_owned())]
+    );
 }

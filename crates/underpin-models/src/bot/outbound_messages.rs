@@ -2,9 +2,9 @@
 
 use diesel::{
     define_sql_function,
-    dsl::{case_when, count, count_star, not},
+    dsl::{case_when, count_star, not, sum},
     prelude::*,
-    sql_types::{BigInt, Bool, Nullable},
+    sql_types::{BigInt, Bool, Integer, Nullable},
 };
 use diesel_async::RunQueryDsl;
 use underpin_db::Rows;
@@ -220,11 +220,17 @@ repository! {
                     outbound_messages::sent,
                     outbound_messages::retry_count,
                     count_star(),
-                    count(outbound_messages::failed_at),
+                    // `count(failed_at)` would be the one of a stranger's schema that fits its type.
+                    sum(case_when(
+                        outbound_messages::failed_at.is_not_null(),
+                        1.into_sql::<Integer>(),
+                    )
+                    .otherwise(0.into_sql::<Integer>())),
                 ));
-            let groups: Vec<(bool, i64, i64, i64)> = query.load(conn).await?;
+            let groups: Vec<(bool, i64, i64, Option<i64>)> = query.load(conn).await?;
             let mut counts = OutboundState::ALL.map(|state| (state, 0));
             for (sent, retries, all, failed) in groups {
+                let failed = failed.unwrap_or_default();
                 for (is_failed, number) in [(true, failed), (false, all - failed)] {
                     let state = OutboundState::of(sent, is_failed, retries);
                     if let Some((_, count)) = counts.iter_mut().find(|(one, _)| *one == state) {
