@@ -42,8 +42,6 @@ SET NAMES 'LATIN1'
 
 SET client_encoding = 'WIN1252'; INSERT INTO got VALUES ('é')
 
-SET standard_conforming_strings = off
-
 SET escape_string_warning = off; SET backslash_quote = on
 
 SET transform_null_equals = on; INSERT INTO got SELECT count(*)::text FROM parent WHERE name = NULL
