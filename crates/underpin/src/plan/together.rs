@@ -83,7 +83,7 @@ impl<'a> Plan<'a> {
                 Some("the label that it adds to an enum can be used when it has ended")
             } else if let Some(reason) = postgres(step) {
                 Some(reason)
-            } else if self.needs_enforcement() && !step.migration.metadata.foreign_keys {
+            } else if !step.migration.metadata.foreign_keys && self.needs_enforcement() {
                 Some("it switches foreign keys off, on which others may count")
             } else {
                 None
