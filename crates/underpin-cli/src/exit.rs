@@ -36,7 +36,14 @@ pub(crate) fn parsed(error: &clap::Error) -> ExitCode {
         let text = error.to_string();
         document(text.trim_start_matches("error: ").trim_end(), code);
     }
-    drop(error.print());
+    // What clap repeats of the words may hold what a terminal obeys.
+    let text = error.to_string();
+    let shown = escaped(&text);
+    if shown == text {
+        drop(error.print());
+    } else {
+        drop(write!(std::io::stderr(), "{shown}"));
+    }
     ExitCode::from(code)
 }
 

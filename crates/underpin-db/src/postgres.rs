@@ -346,6 +346,10 @@ fn check_shape(url: &str) -> Result<(), String> {
         let hint = "expected one `@` before the host: write `%40` for one in the password";
         return Err(hint.to_owned());
     }
+    // The driver looks for it in the whole URL, and takes what comes before it for a user and a password.
+    if !before_query.contains('@') && url[end..].contains('@') {
+        return Err("expected no `@` in a parameter: write `%40`".to_owned());
+    }
     let names = before_query.rsplit_once('@').map_or(before_query, |(_, names)| names);
     if names.contains(['&', '=']) {
         return Err(

@@ -3,6 +3,7 @@
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use underpin::terminal::escaped;
 use underpin_service::{Behind, Config, ConfigErrors, dead_letters};
 
 /// Serves the chat bot's data over HTTP, and brings its own schema up to date first
@@ -33,7 +34,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return parsed(&error),
+    };
     // A task, for what this thread itself drives is woken from another thread each time.
     let service = tokio::spawn(async move {
         let config = Config::load(args.env_file.as_deref(), args.migrate)?;
@@ -62,4 +66,16 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     } else {
         error.downcast_ref::<underpin::Error>().map_or(underpin::exit::FAILED, underpin::exit::code)
     }
+}
+
+/// Tells what is wrong with the words of the command line, which may hold what a terminal obeys.
+fn parsed(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let shown = escaped(&text);
+    if shown == text {
+        drop(error.print());
+    } else {
+        drop(write!(std::io::stderr(), "{shown}"));
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

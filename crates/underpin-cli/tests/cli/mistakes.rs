@@ -236,3 +236,17 @@ fn a_server_that_says_nothing_is_not_waited_for_without_end() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("no answer in 1 s"), "{}", said(&output));
 }
+
+#[test]
+fn what_a_wrong_word_holds_is_not_obeyed_by_a_terminal() {
+    for words in [["current", "\u{1b}[31m"], ["\u{202e}heads", "x"], ["--set", "\u{9b}31m"]] {
+        let output = bare(&words).output().unwrap();
+
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said:?}");
+        assert!(
+            said.contains("\\u{") && !said.contains(['\u{1b}', '\u{9b}', '\u{202e}']),
+            "{said:?}"
+        );
+    }
+}

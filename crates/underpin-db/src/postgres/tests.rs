@@ -68,6 +68,8 @@ fn wrong_settings_are_named() {
         ("postgres://h:port/d", vec![], "port"),
         ("postgres://u:hunter@2secret@h/d", vec![], "`%40`"),
         ("postgres://u:hunter@2/secret@h/d", vec![], "`%40`"),
+        ("postgres://h:1/d?u@r=ada&pass%zzrd=secret", vec![], "`%40`"),
+        ("postgres://h?application_name=a@b&password=secret", vec![], "`%40`"),
         ("postgres://h/d&password=secret", vec![], "`?`"),
         ("postgres://h/]user=ada&password=secret", vec![], "`?`"),
         ("postgres://u:p@h/password=secret?sslmode=disable", vec![], "`?`"),
