@@ -54,8 +54,7 @@ impl Guard {
         known: Option<Dangling>,
     ) -> Result<Self, DbError> {
         if !Dangling::can_come_of(script) {
-            let dangling = known.and_then(|known| known.after_harmless(script));
-            return Ok(Self { dangling, ..Self::default() });
+            return Ok(Self { dangling: known, ..Self::default() });
         }
         let dangling = match known {
             Some(known) => known,
