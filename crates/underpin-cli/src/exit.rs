@@ -37,12 +37,10 @@ pub(crate) fn parsed(error: &clap::Error) -> ExitCode {
         document(text.trim_start_matches("error: ").trim_end(), code);
     }
     // What clap repeats of the words may hold what a terminal obeys.
-    let text = error.to_string();
-    let shown = escaped(&text);
-    if shown == text {
-        drop(error.print());
+    if error.use_stderr() {
+        drop(write!(std::io::stderr(), "{}", escaped(&error.to_string())));
     } else {
-        drop(write!(std::io::stderr(), "{shown}"));
+        drop(error.print());
     }
     ExitCode::from(code)
 }

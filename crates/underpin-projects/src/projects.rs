@@ -127,7 +127,7 @@ impl Projects {
         self.to_the_end(move |inner| async move { inner.restore(id, now).await }).await
     }
 
-    /// Deletes an archived project for good. Its number is not given again.
+    /// Deletes an archived project for good, or one whose deletion did not end. Its number is not given again.
     pub async fn purge(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
         self.to_the_end(move |inner| async move { inner.purge(id, now).await }).await
     }

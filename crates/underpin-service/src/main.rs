@@ -70,12 +70,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// Tells what is wrong with the words of the command line, which may hold what a terminal obeys.
 fn parsed(error: &clap::Error) -> ExitCode {
-    let text = error.to_string();
-    let shown = escaped(&text);
-    if shown == text {
-        drop(error.print());
+    if error.use_stderr() {
+        drop(write!(std::io::stderr(), "{}", escaped(&error.to_string())));
     } else {
-        drop(write!(std::io::stderr(), "{shown}"));
+        drop(error.print());
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }

@@ -44,9 +44,9 @@ impl<'a> Plan<'a> {
     /// Cuts the plan into what runs in one transaction each.
     ///
     /// A step outside transactions is always alone, and so is, on PostgreSQL, a step of which something lasts
-    /// until its transaction ends: a label of an enum, which cannot be used before, a lock, a notification. On SQLite a rebuild
-    /// switches foreign keys off, on which another step may count. With any of these in the plan
-    /// every step gets its own transaction.
+    /// until its transaction ends: a label of an enum, which cannot be used before, a lock, a notification.
+    /// On SQLite a rebuild switches foreign keys off, on which another step may count. With any of these in
+    /// the plan every step gets its own transaction.
     #[must_use]
     pub fn transactions(&self, grouping: Grouping) -> Vec<&[Step<'a>]> {
         if !grouping.shares() || !self.fits_one_transaction() {

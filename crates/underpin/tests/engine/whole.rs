@@ -102,6 +102,11 @@ fn run(way: Way, base: &str, script: &str) -> (TestDb, Option<String>) {
     "DROP INDEX uk",
     "the foreign key of `c`"
 )]
+#[case::a_table_that_was_waited_for_has_no_key(
+    "CREATE TABLE c (k TEXT REFERENCES late (k));",
+    "CREATE TABLE late (id INTEGER PRIMARY KEY, k TEXT)",
+    "the foreign key of `c`"
+)]
 #[case::a_table_goes_and_its_empty_child_stays(
     "",
     "DROP TABLE log",
