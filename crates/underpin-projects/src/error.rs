@@ -36,6 +36,10 @@ pub enum ProjectError {
     /// A file could not be made, copied or moved.
     #[error("cannot {what} `{}`: {reason}", path.display())]
     File { what: &'static str, path: PathBuf, reason: String },
+    /// What belongs to it beside its database could not be deleted: its deletion goes on when it is asked for
+    /// again.
+    #[error("the contents of project {id} cannot be deleted: {reason}")]
+    Contents { id: i32, reason: String },
     /// The template of new projects could not be made.
     #[error("cannot make the template of new projects: {0}")]
     Template(String),

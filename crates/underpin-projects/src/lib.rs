@@ -15,7 +15,7 @@ mod targets;
 
 pub use crate::{
     error::ProjectError,
-    projects::{OpenProject, Projects},
+    projects::{DeleteContents, OpenProject, Projects},
     ready::{ReadyProject, RegistryError, ready_projects},
     settings::Settings,
 };

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, ops::Deref, sync::Arc, time::Duration};
 
 use chrono::NaiveDateTime;
+use futures_util::future::BoxFuture;
 use moka::future::Cache;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use underpin_db::{DatabaseUrl, Db};
@@ -27,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The event that tells that a project was made.
 const MADE: i64 = 1;
 
+/// Deletes what belongs to a project beside its database, given its number. It may be called again for one
+/// of which nothing is left.
+pub type DeleteContents = dyn Fn(i32) -> BoxFuture<'static, Result<(), ProjectError>> + Send + Sync;
+
 /// Projects, each with a database of its own.
 #[derive(Clone)]
 pub struct Projects {
@@ -41,6 +46,7 @@ pub(crate) struct Inner {
     open: Cache<i32, Db>,
     /// Held for reading while a project is used, for writing while it is put aside.
     gates: Vec<Arc<RwLock<()>>>,
+    delete_contents: Option<Arc<DeleteContents>>,
 }
 
 /// A project that is open. While somebody holds it, it is not archived.
@@ -69,7 +75,21 @@ impl Projects {
         let open =
             Cache::builder().max_capacity(settings.max_open).time_to_idle(settings.idle).build();
         let gates = (0..GATES).map(|_| Arc::default()).collect();
-        Self { inner: Arc::new(Inner { main, targets, settings, open, gates }) }
+        let delete_contents = None;
+        Self { inner: Arc::new(Inner { main, targets, settings, open, gates, delete_contents }) }
+    }
+
+    /// The same projects, with contents beside their databases that `delete` deletes before the registry
+    /// forgets a project.
+    ///
+    /// # Panics
+    ///
+    /// When the projects are in use already: call it on what [`Projects::new`] gives.
+    #[must_use]
+    pub fn with_contents(mut self, delete: Arc<DeleteContents>) -> Self {
+        let inner = Arc::get_mut(&mut self.inner).expect("nobody else has them yet");
+        inner.delete_contents = Some(delete);
+        self
     }
 
     /// Makes a project with a database of its own. When that fails, nothing is left of it.
@@ -127,13 +147,14 @@ impl Projects {
         self.to_the_end(move |inner| async move { inner.restore(id, now).await }).await
     }
 
-    /// Deletes an archived project for good, or one whose deletion did not end. Its number is not given again.
+    /// Deletes an archived project for good, or one whose deletion did not end: its database, its contents,
+    /// and then its row in the registry. Its number is not given again.
     pub async fn purge(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
         self.to_the_end(move |inner| async move { inner.purge(id, now).await }).await
     }
 
     /// Finishes or takes back what somebody began and died over, and says how many projects those were:
-    /// creations, and projects that are not where the registry says.
+    /// creations, deletions, and projects that are not where the registry says.
     pub async fn repair(&self, now: NaiveDateTime) -> Result<usize, ProjectError> {
         self.to_the_end(move |inner| async move { inner.repair(now).await }).await
     }
@@ -326,7 +347,7 @@ impl Inner {
     /// From the moment that its database begins to go, the project is failed: it is never an archived one
     /// that cannot be restored.
     pub(crate) async fn purge(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
-        let _gate = self.close(id).await?;
+        let gate = self.close(id).await?;
         let project = self.registered(id).await?;
         let from = vec![ProjectState::Archived, ProjectState::Failed];
         let problem = Some("its deletion did not end".to_owned());
@@ -336,6 +357,12 @@ impl Inner {
         checkpoint();
         self.targets.remove(&project.target).await?;
         checkpoint();
+        // Nobody can open it any more, and other projects have the same gate.
+        drop(gate);
+        if let Some(delete) = &self.delete_contents {
+            delete(id).await?;
+            checkpoint();
+        }
         self.main.forget_project(id, vec![ProjectState::Failed]).await?;
         Ok(())
     }

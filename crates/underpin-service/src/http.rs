@@ -13,8 +13,8 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch};
 use tower::util::option_layer;
-use underpin_db::Db;
-use underpin_projects::Projects;
+use underpin_db::{Db, with_causes};
+use underpin_projects::{DeleteContents, ProjectError, Projects};
 
 use crate::{Config, artifacts::Store, feed::Feed, nats::Waiting};
 
@@ -88,6 +88,17 @@ pub(crate) struct State {
     stopping: watch::Sender<bool>,
 }
 
+/// How the contents of a project are deleted.
+fn deleting(artifacts: Store) -> Arc<DeleteContents> {
+    Arc::new(move |id| {
+        let artifacts = artifacts.clone();
+        Box::pin(async move {
+            let deleted = artifacts.delete_project(id).await;
+            deleted.map_err(|error| ProjectError::Contents { id, reason: with_causes(&error) })
+        })
+    })
+}
+
 impl State {
     pub(crate) fn new(
         config: Config,
@@ -96,8 +107,9 @@ impl State {
         waiting: Arc<Waiting>,
     ) -> Self {
         let stopping = watch::channel(false).0;
-        let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone());
         let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
+        let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone())
+            .with_contents(deleting(artifacts.clone()));
         let feed = Feed::start(db.clone(), projects.clone());
         let most = config.http_limits;
         let listeners = Places::new("listeners", most.listeners, most.listeners_of_address);

@@ -254,7 +254,9 @@ impl From<ProjectError> for Failure {
                 ),
                 ..Self::internal(text)
             },
-            ProjectError::File { .. } | ProjectError::Template(_) => Self::internal(text),
+            ProjectError::File { .. }
+            | ProjectError::Contents { .. }
+            | ProjectError::Template(_) => Self::internal(text),
         }
     }
 }
@@ -294,6 +296,7 @@ mod tests {
             ProjectError::InUse { id },
             ProjectError::Schema { id, reason: reason() },
             ProjectError::File { what: "copy", path: path(), reason: reason() },
+            ProjectError::Contents { id, reason: reason() },
             ProjectError::Template(reason()),
             ProjectError::Database(database(true)),
             ProjectError::Database(database(false)),
@@ -309,6 +312,7 @@ mod tests {
                 | ProjectError::InUse { .. }
                 | ProjectError::Schema { .. }
                 | ProjectError::File { .. }
+                | ProjectError::Contents { .. }
                 | ProjectError::Template(_)
                 | ProjectError::Database(_) => {}
             }

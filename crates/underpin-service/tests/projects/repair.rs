@@ -32,7 +32,8 @@ fn die(api: &mut Api, leaving: &str) {
 /// Waits until no project is half made.
 fn repaired(api: &Api) {
     let started = Instant::now();
-    while api.seen("/projects?state=creating") != json!([]) {
+    let half = ["creating", "failed"].map(|state| format!("/projects?state={state}"));
+    while half.iter().any(|half| api.seen(half) != json!([])) {
         assert!(started.elapsed() < Duration::from_secs(30), "{}", api.service.log());
         thread::sleep(Duration::from_millis(50));
     }
@@ -70,4 +71,26 @@ fn a_project_that_was_made_and_never_announced_is_ready(#[case] dialect: Dialect
 
     assert_eq!(api.seen("/projects")[0]["state"], "ready");
     assert_eq!(api.seen(&format!("/projects/{project}/tasks"))[0]["title"], "Choir");
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_deletion_that_did_not_end_takes_the_contents_along(#[case] dialect: Dialect) {
+    let mut api = Api::start(dialect);
+    let project = api.project("gone");
+    let body = json!({ "artifact_type": "log", "name": "a", "content": "hello" });
+    api.made(&format!("/projects/{project}/artifacts"), &body);
+    let contents = api.service.db.dir().join(format!("data/artifacts/project_{project}"));
+    assert!(contents.is_dir());
+    api.done("DELETE", &format!("/projects/{project}"), &json!({}));
+    let state = format!("SET state = 'FAILED', updated_at = {LONG_AGO}");
+    die(&mut api, &format!("UPDATE registered_projects {state} WHERE id = {project}"));
+
+    repaired(&api);
+
+    api.get(&format!("/projects/{project}")).is_refused(404);
+    assert!(!contents.exists());
+    let log = api.service.log();
+    assert!(log.contains("the deletion of project 1 did not end: it has ended now"), "{log}");
 }
