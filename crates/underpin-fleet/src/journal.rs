@@ -6,7 +6,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use diesel::prelude::*;
@@ -26,6 +29,9 @@ use tables::{runs, targets};
 pub struct Journal {
     path: PathBuf,
     conn: Mutex<SqliteConnection>,
+    /// How many writes there were that must reach the disk, and up to which of them all have.
+    written: AtomicU64,
+    synced: Mutex<u64>,
     /// Held while a run writes.
     _lock: Option<RunLock>,
 }
@@ -46,7 +52,13 @@ impl Journal {
     fn connect(path: &Path, found: Result<(), String>) -> Result<Self, FleetError> {
         let conn = found.and_then(|()| file::open(path));
         let wrong = |reason| FleetError::Journal { path: path.to_owned(), reason };
-        Ok(Self { path: path.to_owned(), conn: Mutex::new(conn.map_err(wrong)?), _lock: None })
+        Ok(Self {
+            path: path.to_owned(),
+            conn: Mutex::new(conn.map_err(wrong)?),
+            written: AtomicU64::new(0),
+            synced: Mutex::new(0),
+            _lock: None,
+        })
     }
 
     fn conn(&self) -> MutexGuard<'_, SqliteConnection> {
@@ -101,7 +113,14 @@ impl Journal {
         write: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, FleetError> {
         let value = self.write(write)?;
-        file::sync(&self.path).map_err(|error| self.failed(error))?;
+        let mine = self.written.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waited for the disk meanwhile may have taken this write along.
+        if *synced < mine {
+            let all = self.written.load(Ordering::SeqCst);
+            file::sync(&self.path).map_err(|error| self.failed(error))?;
+            *synced = all;
+        }
         Ok(value)
     }
 
