@@ -61,7 +61,12 @@ fn parent(dir: &Path) -> PathBuf {
 
 fn names(dir: &Path, folders: bool) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let wanted = |entry: &fs::DirEntry| entry.path().is_dir() == folders;
+    // Only a link has to be followed to tell.
+    let is_folder = |entry: &fs::DirEntry| match entry.file_type() {
+        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+        _ => entry.path().is_dir(),
+    };
+    let wanted = |entry: &fs::DirEntry| is_folder(entry) == folders;
     let mut names: Vec<_> = entries
         .filter_map(Result::ok)
         .filter(wanted)

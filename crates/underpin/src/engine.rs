@@ -281,7 +281,6 @@ impl<'a> Engine<'a> {
             session.tables.diesel = true;
             session.tables.own = true;
             session.expects_empty = false;
-            session.former.advance(steps);
             done.iter().for_each(announce);
             reports.extend(done);
         }

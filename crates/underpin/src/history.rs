@@ -323,9 +323,20 @@ impl Tables {
     /// Reads what is applied of `catalog`'s set; the second read. A history of the set that is in
     /// another schema of the path is not passed over: the set would be built a second time.
     pub(crate) async fn read(&self, conn: &mut Conn, catalog: &Catalog) -> Result<History, Error> {
-        let history = History::parse(self.read_lines(conn).await?, catalog)?;
+        Ok(self.read_counted(conn, catalog).await?.0)
+    }
+
+    /// The same, with the number of rows in both tables.
+    pub(crate) async fn read_counted(
+        &self,
+        conn: &mut Conn,
+        catalog: &Catalog,
+    ) -> Result<(History, usize), Error> {
+        let lines = self.read_lines(conn).await?;
+        let rows = lines.len();
+        let history = History::parse(lines, catalog)?;
         self.refuse_elsewhere(conn, catalog, &history).await?;
-        Ok(history)
+        Ok((history, rows))
     }
 
     /// Refuses when `history`, which was read here, has nothing of the set and another schema has.

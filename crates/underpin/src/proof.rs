@@ -15,7 +15,7 @@ use underpin_db::{Conn, DbError};
 
 use crate::{
     Direction, Error, History, Schema, Step, StepCause, adopt, error::Doing, rebuild::rows,
-    session::Session,
+    session::Session, sql::has_word,
 };
 
 /// What the versions of a catalog build, for comparing many targets with.
@@ -90,7 +90,9 @@ impl Session<'_> {
         let schema = self.tables.schema();
         let mut rows = if counts { rows(&mut self.conn, schema).await? } else { BTreeMap::new() };
         let scripts: Vec<_> = steps.iter().map(|step| step.script.to_lowercase()).collect();
-        rows.retain(|table, _| !scripts.iter().any(|script| names(script, table)));
+        rows.retain(|table, _| {
+            !scripts.iter().any(|script| has_word(script, &table.to_lowercase()))
+        });
         Ok(Before { rows })
     }
 
@@ -176,32 +178,4 @@ async fn digest(conn: &mut Conn, version: Option<&Version>) -> Result<u64, DbErr
     let mut hasher = DefaultHasher::new();
     (version.map(Version::as_str), Schema::texts(conn).await?).hash(&mut hasher);
     Ok(hasher.finish())
-}
-
-/// Whether a script, in lower case, has the name of `table` in it as a word of its own.
-fn names(script: &str, table: &str) -> bool {
-    let name = table.to_lowercase();
-    let within = |char: char| char.is_alphanumeric() || char == '_';
-    script.match_indices(&name).any(|(at, _)| {
-        !script[..at].ends_with(within) && !script[at + name.len()..].starts_with(within)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names;
-
-    #[test]
-    fn a_table_is_named_by_its_whole_name() {
-        for (script, named) in [
-            ("update task set a = 1", true),
-            ("update \"task\" set a = 1", true),
-            ("alter table main.task add b", true),
-            ("update tasks set a = 1", false),
-            ("update my_task set a = 1", false),
-            ("", false),
-        ] {
-            assert_eq!(names(script, "Task"), named, "{script}");
-        }
-    }
 }

@@ -29,13 +29,11 @@ const AT_ONCE: usize = 100;
 /// Looks at an SQLite database before, while and after a script runs.
 #[derive(Default)]
 pub(crate) struct Guard {
-    /// The tables before the script, in lower case.
-    tables: BTreeSet<String>,
     /// Of a rebuild: the rows of each table.
     rows: BTreeMap<String, u64>,
     /// Where rows may come to point to nothing.
     orphans: Option<BTreeMap<(String, String), u64>>,
-    /// What dangled, where it is known.
+    /// What dangled before the script, where it is known.
     dangling: Option<Dangling>,
     /// Whether the script can make anything dangle.
     changes: bool,
@@ -56,16 +54,8 @@ impl Guard {
         if !Dangling::can_come_of(script) {
             return Ok(Self { dangling: known, ..Self::default() });
         }
-        let dangling = match known {
-            Some(known) => known,
-            None => Dangling::look(conn).await?,
-        };
-        Ok(Self {
-            tables: dangling.tables.clone(),
-            dangling: Some(dangling),
-            changes: true,
-            ..Self::default()
-        })
+        let dangling = Some(Dangling::look(conn, known).await?);
+        Ok(Self { dangling, changes: true, ..Self::default() })
     }
 
     /// Before a script that runs without foreign keys: it keeps all rows and all references.
@@ -79,7 +69,12 @@ impl Guard {
     /// references lead somewhere, and the end of the script stands for that.
     pub(crate) async fn sharing(mut self, conn: &mut Conn, script: &str) -> Result<Self, DbError> {
         let deferred = "SELECT '1' FROM main.sqlite_schema WHERE sql LIKE '%defer%' LIMIT 1";
-        if script.to_ascii_lowercase().contains("defer") || conn.text(deferred).await?.is_some() {
+        let defers = match &self.dangling {
+            // It is as it was looked at last.
+            Some(known) => known.defers(),
+            None => conn.text(deferred).await?.is_some(),
+        };
+        if defers || script.to_ascii_lowercase().contains("defer") {
             self.orphans = Some(orphans(conn).await?);
         }
         Ok(self)
@@ -122,7 +117,8 @@ impl Guard {
 
     /// Remembers the rows of a table that goes, should another take its name.
     async fn keep(&mut self, conn: &mut Conn, table: &str) -> Result<(), DbError> {
-        if self.tables.contains(table) && self.anew.insert(table.to_owned()) {
+        let was_there = self.dangling.as_ref().is_some_and(|known| known.has_table(table));
+        if was_there && self.anew.insert(table.to_owned()) {
             self.kept.push(Kept::of(conn, table, None, None).await?);
         }
         Ok(())
@@ -165,14 +161,10 @@ impl Guard {
                 }
             }
         }
-        match self.dangling {
-            Some(before) if self.changes => {
-                let now = Dangling::look(conn).await?;
-                before.compare(&now, &self.anew)?;
-                Ok(Some(now))
-            }
-            known => Ok(known),
+        if let Some(dangling) = self.dangling.as_mut().filter(|_| self.changes) {
+            dangling.look_again(conn, &self.anew).await?;
         }
+        Ok(self.dangling)
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod sqlite;
 
 use std::{
     borrow::Cow,
+    mem,
     ops::{Deref, DerefMut},
 };
 
@@ -12,6 +13,7 @@ use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
     Direction, Error, History, Schema, Step, StepCause,
+    dangling::Dangling,
     error::Doing,
     frame::Frame,
     history::{Former, Note, Tables},
@@ -35,10 +37,14 @@ pub(crate) struct Session<'a> {
     pub(crate) copied_at: Option<String>,
     /// SQLite: how another connection to the file is opened.
     pub(crate) again: Option<(DatabaseUrl, ConnectOptions)>,
+    /// SQLite: what dangled after the last script.
+    pub(crate) dangling: Option<Dangling>,
     /// SQLite: the session before a script that can have changed it.
-    lent: Option<sqlite::Began>,
+    lent: Option<sqlite::Lent>,
     /// SQLite: the mark in the header, which is ours to replace.
     pub(crate) marked: Option<i32>,
+    /// SQLite: the digests of the catalog's versions, once one was asked for.
+    pub(crate) digests: Option<Vec<u64>>,
     identity: &'static Identity,
 }
 
@@ -117,8 +123,10 @@ impl<'a> Session<'a> {
             former: Former::default(),
             copied_at: None,
             again: None,
+            dangling: None,
             lent: None,
             marked: None,
+            digests: None,
             identity,
         }
     }
@@ -129,19 +137,20 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) async fn history(&mut self) -> Result<History, Error> {
-        let lines = self.tables.read_lines(&mut self.conn).await?;
-        let rows = lines.len();
-        let history = History::parse(lines, self.catalog)?;
-        self.tables.refuse_elsewhere(&mut self.conn, self.catalog, &history).await?;
+        let (history, rows) = self.tables.read_counted(&mut self.conn, self.catalog).await?;
         self.former = Former::new(&history, rows);
         Ok(history)
     }
 
     /// What the transaction that is open made of it, which may come to nothing. It has made both tables.
     pub(crate) async fn history_now(&mut self) -> Result<History, DbError> {
-        let tables = self.tables.made();
-        let history = tables.read(&mut self.conn, self.catalog).await;
-        history.map_err(|error| DbError {
+        Ok(self.read_now().await?.0)
+    }
+
+    /// The same, with the number of rows in both tables.
+    pub(crate) async fn read_now(&mut self) -> Result<(History, usize), DbError> {
+        let read = self.tables.made().read_counted(&mut self.conn, self.catalog).await;
+        read.map_err(|error| DbError {
             message: crate::exit::explain(&error),
             ..DbError::default()
         })
@@ -150,6 +159,11 @@ impl<'a> Session<'a> {
     /// Looks again, now that nobody else may change it. Whether tables that were there are gone is told
     /// by reading them.
     pub(crate) async fn refresh(&mut self) -> Result<History, Error> {
+        // What others write while it is read is noticed: the count comes first.
+        let seen = match self.conn.dialect() {
+            Dialect::Sqlite => self.changes_by_others().await.doing("read the history")?,
+            Dialect::Postgres => None,
+        };
         let mut history = None;
         if self.tables.diesel && self.tables.own {
             history = self.history().await.ok();
@@ -160,6 +174,11 @@ impl<'a> Session<'a> {
             self.tables = Tables::find(&mut self.conn).await?;
             self.history().await?
         };
+        if seen.is_some() {
+            let mut former = mem::take(&mut self.former);
+            self.trust(&mut former, seen).await.doing("read the schema")?;
+            self.former = former;
+        }
         self.look_at_mark(&history).await.doing("read the header")?;
         Ok(history)
     }

@@ -24,3 +24,30 @@ pub(crate) fn literal(text: &str) -> String {
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
+
+/// Whether a text has `name` in it as a word of its own, in the same case.
+pub(crate) fn has_word(text: &str, name: &str) -> bool {
+    let within = |char: char| char.is_alphanumeric() || char == '_';
+    text.match_indices(name).any(|(at, _)| {
+        !text[..at].ends_with(within) && !text[at + name.len()..].starts_with(within)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_word;
+
+    #[test]
+    fn a_table_is_named_by_its_whole_name() {
+        for (script, named) in [
+            ("update task set a = 1", true),
+            ("update \"task\" set a = 1", true),
+            ("alter table main.task add b", true),
+            ("update tasks set a = 1", false),
+            ("update my_task set a = 1", false),
+            ("", false),
+        ] {
+            assert_eq!(has_word(script, "task"), named, "{script}");
+        }
+    }
+}

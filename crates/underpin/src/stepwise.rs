@@ -39,7 +39,10 @@ pub(crate) async fn run(
 ) -> Result<StepReport, StepError> {
     let start = Instant::now();
     match script(session, lock, step, start).await {
-        Ok(notes) => Ok(report(step, millis(start), notes)),
+        Ok(notes) => {
+            session.former.advance(std::slice::from_ref(step));
+            Ok(report(step, millis(start), notes))
+        }
         Err((place, cause)) => {
             // A transaction that the script opened itself takes the records in it along.
             session.roll_back().await;
@@ -81,7 +84,8 @@ async fn script(
     session.lend(std::slice::from_ref(step)).await.map_err(database)?;
     let mut guard = match step.dialect {
         Dialect::Sqlite => {
-            Guard::before(&mut session.conn, &step.script, None).await.map_err(database)?
+            let known = session.dangling.take();
+            Guard::before(&mut session.conn, &step.script, known).await.map_err(database)?
         }
         Dialect::Postgres => Guard::default(),
     };
@@ -124,7 +128,7 @@ async fn script(
     }
     session.conn.own().await.map_err(database)?;
     if step.dialect == Dialect::Sqlite {
-        guard.after(&mut session.conn).await.map_err(wrong)?;
+        session.dangling = guard.after(&mut session.conn).await.map_err(wrong)?;
     }
     let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;

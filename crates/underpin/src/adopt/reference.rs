@@ -15,7 +15,7 @@ use crate::{
     frame::renew,
     session::{
         Session,
-        sqlite::{Began, can_change},
+        sqlite::{Began, can_change, can_rewrite},
     },
     sql::{identifier, json},
 };
@@ -141,7 +141,7 @@ pub(crate) async fn in_memory<'a, T>(
         let done = run(&mut conn, &migration.up).await;
         done.map_err(|error| unprovable(&migration.version, &error))?;
         if let Some(began) = began {
-            began.restore(&mut conn).await.doing(DOING)?;
+            began.restore(&mut conn, can_rewrite(&migration.up)).await.doing(DOING)?;
         }
         versions.push((migration, look(&mut conn, migration).await?));
     }

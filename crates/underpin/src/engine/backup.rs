@@ -39,14 +39,14 @@ impl Engine<'_> {
 async fn back_up(session: &mut Session<'_>, to: &Path) -> Result<(), Error> {
     for _ in 0..TRIES {
         let half = Half::of(to)?;
-        let seen = data_version(session).await?;
+        let seen = session.changes_by_others().await.doing(DOING)?;
         let target = literal(&half.path.display().to_string());
         // SQLite copies what is committed, also what is in the journal only.
         let copied = session.conn.batch(&format!("VACUUM INTO {target}")).await;
         copied.map_err(|error| refused(to, error.to_string()))?;
         checkpoint();
         let difference = difference(session, &half.path).await?;
-        if data_version(session).await? != seen {
+        if session.changes_by_others().await.doing(DOING)? != seen {
             continue;
         }
         session.copied_at = seen;
@@ -125,13 +125,8 @@ impl Session<'_> {
         if self.copied_at.is_none() {
             return Ok(false);
         }
-        Ok(self.conn.text("PRAGMA data_version").await? != self.copied_at)
+        Ok(self.changes_by_others().await? != self.copied_at)
     }
-}
-
-/// Another number when another connection has written.
-async fn data_version(session: &mut Session<'_>) -> Result<Option<String>, Error> {
-    session.conn.text("PRAGMA data_version").await.doing(DOING)
 }
 
 /// In which way the copy is not what the database is: it must be sound, with the same objects, the same

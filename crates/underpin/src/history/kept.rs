@@ -1,8 +1,6 @@
 //! Proves that a script left the history alone.
 
-use std::collections::BTreeSet;
-
-use underpin_catalog::{Dialect, ObjectName, Version, statement};
+use underpin_catalog::{Dialect, ObjectName, statement};
 use underpin_db::DbError;
 
 use super::{DIESEL_TABLE, HISTORY_TABLE, History, Tables};
@@ -11,31 +9,44 @@ use crate::{Direction, Step, StepCause, session::Session, sql::literal};
 /// The code with which our own statement ends a transaction that took rows out of the history.
 pub(crate) const TAKEN_AWAY: &str = "UH001";
 
-/// What the history was when it was read.
+/// What the history is, as it was read or as the transactions since made it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Former {
-    /// The versions of the set that were applied.
-    applied: BTreeSet<Version>,
+    history: History,
     /// Rows of both tables, whatever their set.
     rows: usize,
+    /// SQLite: the connection's count of changes by others when the history was read. `None` where it has
+    /// to be read again.
+    seen: Option<String>,
 }
 
 impl Former {
     pub(crate) fn new(history: &History, rows: usize) -> Self {
-        Self { applied: history.applied.keys().cloned().collect(), rows }
+        Self { history: history.clone(), rows, seen: None }
     }
 
-    /// What is known of it when `steps` are done.
+    pub(crate) fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Another connection counts the changes by others otherwise.
+    pub(crate) fn reconnected(&mut self) {
+        self.seen = None;
+    }
+
+    /// Makes it what it is when `steps` are done, which nobody has read yet.
     pub(crate) fn advance(&mut self, steps: &[Step<'_>]) {
+        self.seen = None;
+        let applied = &mut self.history.applied;
         for Step { migration, direction, .. } in steps {
             match direction {
                 Direction::Up => {
-                    self.applied.insert(migration.version.clone());
+                    applied.insert(migration.version.clone(), Some(migration.checksum));
                     self.rows += 2;
                 }
                 // One row less, and one more that says so.
                 Direction::Down => {
-                    self.applied.remove(&migration.version);
+                    applied.remove(&migration.version);
                 }
             }
         }
@@ -47,7 +58,7 @@ impl Tables {
     fn kept(&self, former: &Former) -> String {
         let (diesel, own) = (self.qualified(DIESEL_TABLE), self.qualified(HISTORY_TABLE));
         let versions: Vec<_> =
-            former.applied.iter().map(|version| literal(version.as_str())).collect();
+            former.history.applied.keys().map(|version| literal(version.as_str())).collect();
         let count = format!(
             "(SELECT count(*) FROM {diesel}) + (SELECT count(*) FROM {own}) >= {}",
             former.rows
@@ -76,6 +87,50 @@ impl Session<'_> {
         format!("DO {}", literal(&body))
     }
 
+    /// SQLite: the history at the end of the open transaction of `steps`. It is read only where something
+    /// else than their own records can have changed it.
+    pub(crate) async fn history_after(&mut self, steps: &[Step<'_>]) -> Result<Former, StepCause> {
+        let seen = self.changes_by_others().await?;
+        let known = self.former.seen.is_some() && self.former.seen == seen;
+        if known && !steps.iter().any(may_change) {
+            let mut former = self.former.clone();
+            former.advance(steps);
+            former.seen = seen;
+            #[cfg(debug_assertions)]
+            assert_eq!(former.history, self.history_now().await?);
+            return Ok(former);
+        }
+        self.keep_history(steps).await?;
+        let (history, rows) = self.read_now().await?;
+        let mut former = Former::new(&history, rows);
+        self.trust(&mut former, seen).await?;
+        Ok(former)
+    }
+
+    /// SQLite: has what was read just now stand for the history until somebody else changes it, unless the
+    /// schema lets others than the engine do that on this connection.
+    pub(crate) async fn trust(
+        &mut self,
+        former: &mut Former,
+        seen: Option<String>,
+    ) -> Result<(), DbError> {
+        let named = format!(
+            "SELECT '1' FROM main.sqlite_schema WHERE (sql LIKE '%{DIESEL_TABLE}%' OR sql LIKE \
+             '%{HISTORY_TABLE}%') AND (type <> 'table' OR sql LIKE '%references%' OR name NOT IN \
+             ('{DIESEL_TABLE}', '{HISTORY_TABLE}')) UNION ALL SELECT '1' FROM pragma_database_list \
+             WHERE name = 'temp' LIMIT 1"
+        );
+        if former.history.interrupted.is_none() && self.conn.text(&named).await?.is_none() {
+            former.seen = seen;
+        }
+        Ok(())
+    }
+
+    /// SQLite: another number when another connection has written.
+    pub(crate) async fn changes_by_others(&mut self) -> Result<Option<String>, DbError> {
+        self.conn.text("PRAGMA data_version").await
+    }
+
     /// Fails when rows of the history are gone that were there before `steps`, or that they made.
     pub(crate) async fn keep_history(&mut self, steps: &[Step<'_>]) -> Result<(), StepCause> {
         let mut expected = self.former.clone();
@@ -95,6 +150,19 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// SQLite: whether a step may change the history otherwise than by a record that it is applied. What code
+/// does cannot be told, nor whether a row that goes was written by the engine.
+fn may_change(step: &Step<'_>) -> bool {
+    let texts = [Some(step.script.as_ref()), step.notes_query()];
+    let names = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        [DIESEL_TABLE, HISTORY_TABLE, "writable_schema"].iter().any(|name| text.contains(name))
+    };
+    step.code.is_some()
+        || step.direction == Direction::Down
+        || texts.into_iter().flatten().any(names)
 }
 
 /// The table of the history that a statement changes, as it names it.

@@ -6,7 +6,7 @@
 //! then run apart.
 
 use underpin_catalog::Dialect;
-use underpin_db::{Conn, ConnectError, DatabaseUrl, DbError};
+use underpin_db::{Conn, ConnectError, ConnectOptions, DatabaseUrl, DbError};
 
 use super::{Held, Session};
 use crate::{
@@ -61,7 +61,18 @@ const ASKED_ALONE: [&str; 3] = ["mmap_size", "temp_store_directory", "wal_autoch
 /// which SQLite knows in no other spelling.
 pub(crate) fn can_change(script: &str) -> bool {
     let script = script.to_ascii_lowercase();
-    ["pragma", "temp", "attach", "detach"].iter().any(|word| script.contains(word))
+    let mut words = script.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.any(|word| {
+        // To read `sqlite_temp_schema` opens the temporary database.
+        word.starts_with("pragma")
+            || word.starts_with("sqlite_temp")
+            || ["temp", "temporary", "attach", "detach"].contains(&word)
+    })
+}
+
+/// Whether a script can write another schema into the tables of the present one.
+pub(crate) fn can_rewrite(script: &str) -> bool {
+    script.to_ascii_lowercase().contains("writable_schema")
 }
 
 impl Step<'_> {
@@ -69,6 +80,19 @@ impl Step<'_> {
     pub(crate) fn can_change_session(&self) -> bool {
         self.dialect == Dialect::Sqlite && (self.code.is_some() || can_change(&self.script))
     }
+
+    /// SQLite: whether it can write another schema into the tables of the present one.
+    pub(crate) fn can_rewrite_schema(&self) -> bool {
+        self.code.is_some() || can_rewrite(&self.script)
+    }
+}
+
+/// What scripts that can change a session were lent.
+pub(crate) enum Lent {
+    /// The connection to a file, which another one like it replaces.
+    File(DatabaseUrl, ConnectOptions),
+    /// The only connection to a database in memory, as they found it.
+    Memory(Began),
 }
 
 /// A session as a script found it.
@@ -77,6 +101,9 @@ pub(crate) struct Began {
     settings: Vec<Option<String>>,
     /// `LIKE` minds the case: there is no way to ask for the setting itself.
     like: i32,
+    /// Whether there are more databases than the file: the temporary one, which a look into it would open
+    /// and keep scripts from moving, or attached ones.
+    others: bool,
 }
 
 impl Began {
@@ -88,10 +115,14 @@ impl Began {
             }
             format!("CAST((SELECT * FROM pragma_{name}) AS TEXT)")
         });
-        let query = format!("SELECT json_array('a' LIKE 'A', json_array({}))", asked.join(", "));
+        let query = format!(
+            "SELECT json_array('a' LIKE 'A', json_array({}), \
+             (SELECT count(*) FROM pragma_database_list))",
+            asked.join(", ")
+        );
         let answer = conn.text(&query).await?.unwrap_or_default();
-        let (like, mut settings): (i32, Vec<Option<String>>) = serde_json::from_str(&answer)
-            .map_err(|error| DbError {
+        let (like, mut settings, databases): (i32, Vec<Option<String>>, u32) =
+            serde_json::from_str(&answer).map_err(|error| DbError {
                 message: format!("SQLite tells its settings in another way: {error}"),
                 ..DbError::default()
             })?;
@@ -100,14 +131,21 @@ impl Began {
                 *value = conn.text(&format!("PRAGMA {name}")).await?;
             }
         }
-        Ok(Self { settings, like })
+        Ok(Self { settings, like, others: databases > 1 })
     }
 
-    /// Makes the session as it began, and gives what of it SQLite cannot put back now.
-    pub(crate) async fn restore(&self, conn: &mut Conn) -> Result<Vec<String>, DbError> {
+    /// Makes the session as it began, and gives what of it SQLite cannot put back now. `rewritten`: another
+    /// schema may have been written into the tables of the present one.
+    pub(crate) async fn restore(
+        &self,
+        conn: &mut Conn,
+        rewritten: bool,
+    ) -> Result<Vec<String>, DbError> {
+        let mut back = Vec::new();
+        if rewritten {
+            back.push("PRAGMA writable_schema = RESET".to_owned());
+        }
         let now = Self::of(conn).await?;
-        // Another schema may have been written into the tables of the present one.
-        let mut back = vec!["PRAGMA writable_schema = RESET".to_owned()];
         for (name, value) in self.differing(&now) {
             if name != "defer_foreign_keys" {
                 back.push(format!("PRAGMA {name} = {}", literal(value)));
@@ -115,6 +153,9 @@ impl Began {
         }
         if self.like != now.like {
             back.push("PRAGMA case_sensitive_like = OFF".to_owned());
+        }
+        if back.is_empty() && !now.others {
+            return Ok(self.left(&now));
         }
         for statement in back {
             ignoring(conn, &statement).await;
@@ -124,13 +165,16 @@ impl Began {
         for name in conn.texts(attached).await? {
             ignoring(conn, &format!("DETACH {}", identifier(&name))).await;
         }
-        let now = Self::of(conn).await?;
-        let mut left: Vec<_> =
-            self.differing(&now).map(|(name, _)| format!("`PRAGMA {name}`")).collect();
+        let mut left = self.left(&Self::of(conn).await?);
         let kept = "SELECT 'temporary ' || type || ' `' || name || '`' FROM sqlite_temp_schema \
                     UNION ALL SELECT 'database `' || name || '`' FROM pragma_database_list WHERE seq > 1";
         left.extend(conn.texts(kept).await?);
         Ok(left)
+    }
+
+    /// The settings that are otherwise `now`.
+    fn left(&self, now: &Self) -> Vec<String> {
+        self.differing(now).map(|(name, _)| format!("`PRAGMA {name}`")).collect()
     }
 
     /// What is set otherwise `now`, with what it was.
@@ -189,7 +233,10 @@ impl Session<'_> {
     /// SQLite: remembers how `steps` find the session, when they can change it.
     pub(crate) async fn lend(&mut self, steps: &[Step<'_>]) -> Result<(), DbError> {
         if steps.iter().any(Step::can_change_session) {
-            self.lent = Some(Began::of(&mut self.conn).await?);
+            self.lent = Some(match self.again.clone() {
+                Some((url, options)) => Lent::File(url, options),
+                None => Lent::Memory(Began::of(&mut self.conn).await?),
+            });
         }
         Ok(())
     }
@@ -197,20 +244,23 @@ impl Session<'_> {
     /// SQLite: makes the session as new outside a transaction, after scripts that can have changed it.
     /// A file gets a new connection, which is the whole of the truth; a database in memory has only one.
     pub(crate) async fn as_new(&mut self) -> Result<(), DbError> {
-        let Some(began) = self.lent.take() else { return Ok(()) };
+        let Some(lent) = self.lent.take() else { return Ok(()) };
         // A transaction that the script left open is for nobody to end in silence.
         self.conn.batch("BEGIN; ROLLBACK").await?;
-        let Some((url, options)) = &self.again else {
-            return began.restore(&mut self.conn).await.map(drop);
-        };
-        let failed = |error: ConnectError| DbError {
-            message: underpin_db::with_causes(&error),
-            ..DbError::default()
-        };
-        // One that keeps the file to itself lets no other in before it is gone.
-        let nothing = DatabaseUrl::memory().connect(options).await.map_err(failed)?;
-        self.conn = Held::Own(nothing);
-        self.conn = Held::Own(url.connect(options).await.map_err(failed)?);
-        Ok(())
+        match lent {
+            Lent::Memory(began) => began.restore(&mut self.conn, true).await.map(drop),
+            Lent::File(url, options) => {
+                let failed = |error: ConnectError| DbError {
+                    message: underpin_db::with_causes(&error),
+                    ..DbError::default()
+                };
+                // One that keeps the file to itself lets no other in before it is gone.
+                let nothing = DatabaseUrl::memory().connect(&options).await.map_err(failed)?;
+                self.conn = Held::Own(nothing);
+                self.former.reconnected();
+                self.conn = Held::Own(url.connect(&options).await.map_err(failed)?);
+                Ok(())
+            }
+        }
     }
 }

@@ -94,6 +94,7 @@ async fn transaction(
     message.push(&session.history_is_kept(steps));
     session.frame.end().for_each(|statement| message.push(statement));
     message.send(session, &mut reports).await?;
+    session.former.advance(steps);
     Ok(reports)
 }
 

@@ -9,7 +9,6 @@ use crate::{
     Step, StepCause, StepReport,
     checkpoint::checkpoint,
     code,
-    dangling::Dangling,
     rebuild::Guard,
     session::{Session, sqlite::Began},
 };
@@ -29,6 +28,7 @@ pub(super) async fn run(
     checkpoint();
     let mut result = transaction(session, steps).await;
     if let Err(failure) = &mut result {
+        session.dangling = None;
         session.roll_back().await;
         failure.name_file(session);
     }
@@ -55,14 +55,13 @@ async fn transaction(
     let end = |cause: StepCause| Failure::new(steps.len() - 1, cause);
     let before = session.before_proof(steps).await.map_err(wrong)?;
     let mut reports = Vec::with_capacity(steps.len());
-    let mut dangling = None;
     for index in 0..steps.len() {
-        reports.push(one(session, index, steps, &mut dangling).await?);
+        reports.push(one(session, index, steps).await?);
     }
-    let history = session.history_now().await.map_err(wrong)?;
-    session.keep_history(steps).await.map_err(end)?;
-    session.prove(steps, &history, &before).await.map_err(end)?;
-    session.commit(&history).await.map_err(wrong)?;
+    let after = session.history_after(steps).await.map_err(end)?;
+    session.prove(steps, after.history(), &before).await.map_err(end)?;
+    session.commit(after.history()).await.map_err(wrong)?;
+    session.former = after;
     session.copied_at = None;
     checkpoint();
     Ok(reports)
@@ -96,10 +95,10 @@ async fn guard(
     session: &mut Session<'_>,
     index: usize,
     steps: &[Step<'_>],
-    dangling: Option<Dangling>,
 ) -> Result<Guard, DbError> {
     let step = &steps[index];
-    let guard = Guard::before(&mut session.conn, &step.script, dangling).await?;
+    let known = session.dangling.take();
+    let guard = Guard::before(&mut session.conn, &step.script, known).await?;
     match (step.migration.metadata.foreign_keys, steps.len()) {
         (false, _) => guard.rebuilding(&mut session.conn).await,
         // The end of the transaction looks itself.
@@ -112,14 +111,13 @@ async fn one(
     session: &mut Session<'_>,
     index: usize,
     steps: &[Step<'_>],
-    dangling: &mut Option<Dangling>,
 ) -> Result<StepReport, Failure> {
     let wrong = |cause: StepCause| Failure::new(index, cause);
     let database = |error: DbError| Failure::new(index, error);
     let start = Instant::now();
     let step = &steps[index];
     let enforced = step.migration.metadata.foreign_keys;
-    let mut guard = guard(session, index, steps, dangling.take()).await.map_err(database)?;
+    let mut guard = guard(session, index, steps).await.map_err(database)?;
     let began = if step.can_change_session() {
         Some(Began::of(&mut session.conn).await.map_err(database)?)
     } else {
@@ -147,12 +145,16 @@ async fn one(
     // They are the script's own query, and may ask what it left in the session.
     let notes = session.notes(step).await.map_err(database)?;
     if let Some(began) = began {
-        let left = began.restore(&mut session.conn).await.map_err(database)?;
+        let rewritten = step.can_rewrite_schema();
+        let left = began.restore(&mut session.conn, rewritten).await.map_err(database)?;
         if !left.is_empty() && index + 1 < steps.len() {
             return Err(Failure::apart(index, step, &left.join(", ")));
         }
     }
-    *dangling = guard.after(&mut session.conn).await.map_err(wrong)?;
+    let dangling = guard.after(&mut session.conn).await.map_err(wrong)?;
+    // What code makes is not looked at without a script, and a script may set SQLite's number of the schema.
+    let is_known = step.code.is_none() && !step.script.contains("schema_version");
+    session.dangling = dangling.filter(|_| is_known);
     let elapsed = millis(start);
     let after = session.after(step, elapsed.to_string());
     session.conn.batch(&after).await.map_err(database)?;

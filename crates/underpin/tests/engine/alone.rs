@@ -7,7 +7,7 @@ use rstest::rstest;
 use underpin::{Goal, Grouping, Migration, Options, Report};
 use underpin_testkit::{Dialect, TestDb};
 
-use crate::{applied, catalog, migrate, migration, with_engine};
+use crate::{applied, catalog, migrate, migration, table, with_engine};
 
 /// Settings of a connection, each with a value that no connection begins with, and whether a transaction
 /// takes it.
@@ -326,4 +326,18 @@ fn one_each_of(db: &TestDb, migrations: Vec<Migration>) {
     for _ in 0..2 {
         migrate(db, &catalog, &Goal::Up(1)).unwrap();
     }
+}
+
+/// Who looks into the temporary database opens it, and where it is kept cannot be changed then.
+#[test]
+fn sqlite_a_look_at_temporary_objects_does_not_reach_the_next() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let look = migration(2, "look", "SELECT count(*) FROM sqlite_temp_schema", "");
+    let store = migration(3, "store", "PRAGMA temp_store = MEMORY", "");
+    let catalog = catalog(Dialect::Sqlite, vec![table(1), look, store]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(applied(&db), ["0001", "0002", "0003"]);
 }

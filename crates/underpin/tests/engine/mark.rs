@@ -70,6 +70,19 @@ fn a_schema_that_others_changed_is_looked_at(
     assert_eq!(told(&db, &catalog).map(|versions| versions.len()), expected);
 }
 
+/// Another tool wrote the version in a way in which the engine takes no row back.
+#[test]
+fn sqlite_a_row_that_stays_is_told() {
+    let (db, catalog) = two_of_three();
+    db.batch("UPDATE __diesel_schema_migrations SET version = '00-02' WHERE version = '0002'");
+
+    migrate(&db, &catalog, &Goal::Down(1)).unwrap();
+
+    let rows = db.texts("SELECT version FROM __diesel_schema_migrations ORDER BY 1");
+    assert_eq!(rows, ["00-02", "0001"]);
+    assert_ne!(told(&db, &catalog), Some(vec!["0001".to_owned()]));
+}
+
 #[test]
 fn sqlite_what_a_journal_may_change_is_looked_at() {
     let (db, catalog) = two_of_three();

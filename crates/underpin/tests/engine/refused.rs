@@ -69,6 +69,51 @@ fn outside_a_transaction_it_is_not_taken_away_either(#[case] text: &str, #[case]
     assert!(db.tables().is_empty() || applied(&db) == ["0001"]);
 }
 
+/// Where the script that takes rows of the history does not name it, and nothing that leads there is left at
+/// its end.
+#[rstest]
+#[case::a_trigger_that_goes(
+    "CREATE TRIGGER away AFTER DELETE ON t1 BEGIN DELETE FROM __diesel_schema_migrations; END",
+    "DELETE FROM t1; DROP TRIGGER away",
+    None
+)]
+#[case::a_reference_of_the_table_itself(
+    "CREATE TABLE u (v TEXT PRIMARY KEY); INSERT INTO u VALUES ('0001'), ('0002'); \
+     ALTER TABLE __diesel_schema_migrations RENAME TO was; CREATE TABLE __diesel_schema_migrations \
+     (version VARCHAR(50) PRIMARY KEY NOT NULL REFERENCES u (v) ON DELETE CASCADE, run_on TIMESTAMP NOT NULL \
+     DEFAULT CURRENT_TIMESTAMP); INSERT INTO __diesel_schema_migrations SELECT * FROM was; DROP TABLE was",
+    "DELETE FROM u WHERE v = '0001'",
+    None
+)]
+#[case::notes(
+    "SELECT 1",
+    "SELECT 1",
+    Some("DELETE FROM __diesel_schema_migrations WHERE version = '0001' RETURNING 'gone'")
+)]
+#[case::a_view_of_another_tool(
+    "CREATE VIEW applied AS SELECT version FROM __diesel_schema_migrations; CREATE TRIGGER away INSTEAD OF \
+     DELETE ON applied BEGIN DELETE FROM __diesel_schema_migrations WHERE version = OLD.version; END",
+    "DELETE FROM applied; DROP VIEW applied",
+    None
+)]
+fn sqlite_the_history_is_not_taken_by_what_names_it(
+    #[case] before: &str,
+    #[case] script: &str,
+    #[case] notes: Option<&'static str>,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let mut taking = migration(2, "take", script, "");
+    taking.metadata.notes = notes.map(Into::into);
+    let catalog = catalog(Dialect::Sqlite, vec![table(1), taking, table(3)]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+    db.batch(before);
+
+    let error = explain(&migrate(&db, &catalog, &Goal::Head).unwrap_err());
+
+    assert!(error.contains("__diesel_schema_migrations"), "{error}");
+    assert_eq!(applied(&db), ["0001"]);
+}
+
 #[test]
 fn another_schemas_history_may_go() {
     let db = TestDb::new(Dialect::Postgres);

@@ -107,6 +107,11 @@ fn run(way: Way, base: &str, script: &str) -> (TestDb, Option<String>) {
     "CREATE TABLE late (id INTEGER PRIMARY KEY, k TEXT)",
     "the foreign key of `c`"
 )]
+#[case::a_reference_to_the_name_of_an_index(
+    "CREATE TABLE u (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER REFERENCES u (id)); CREATE TABLE x (id);",
+    "DROP TABLE u; CREATE INDEX u ON x (id)",
+    "the foreign key of `c` to `u`"
+)]
 #[case::a_table_goes_and_its_empty_child_stays(
     "",
     "DROP TABLE log",
@@ -132,6 +137,21 @@ fn sqlite_what_a_script_breaks_is_named(
         assert_eq!(applied(&db), ["0001"]);
         assert_eq!(db.texts("SELECT id FROM log").len(), 3);
     }
+}
+
+/// Its cascade leads to a table that refers to one of a later migration. Without foreign keys nothing cascades.
+#[rstest]
+fn sqlite_a_trigger_three_references_away_is_looked_at(
+    #[values(Way::Plain, Way::Outside, Way::Down)] way: Way,
+) {
+    let base = format!("{BASE} CREATE TRIGGER note AFTER DELETE ON log BEGIN SELECT 1; END;");
+    let script = "CREATE TABLE point (id INTEGER PRIMARY KEY, star_id INTEGER REFERENCES star (id) \
+                  ON DELETE CASCADE, other INTEGER REFERENCES later (id))";
+
+    let (_db, error) = run(way, &base, script);
+
+    let error = error.unwrap_or_default();
+    assert!(error.contains("trigger `note` of `log`: no such table"), "{error}");
 }
 
 #[rstest]
