@@ -71,25 +71,32 @@ impl Projects {
     /// `registry`.
     #[must_use]
     pub fn new(main: Db, url: &DatabaseUrl, settings: Settings) -> Self {
+        Self::build(main, url, settings, None)
+    }
+
+    /// The same, with contents beside their databases that `delete` deletes before the registry forgets a
+    /// project.
+    #[must_use]
+    pub fn with_contents(
+        main: Db,
+        url: &DatabaseUrl,
+        settings: Settings,
+        delete: Arc<DeleteContents>,
+    ) -> Self {
+        Self::build(main, url, settings, Some(delete))
+    }
+
+    fn build(
+        main: Db,
+        url: &DatabaseUrl,
+        settings: Settings,
+        delete_contents: Option<Arc<DeleteContents>>,
+    ) -> Self {
         let targets = Targets::new(url, &main, &settings);
         let open =
             Cache::builder().max_capacity(settings.max_open).time_to_idle(settings.idle).build();
         let gates = (0..GATES).map(|_| Arc::default()).collect();
-        let delete_contents = None;
         Self { inner: Arc::new(Inner { main, targets, settings, open, gates, delete_contents }) }
-    }
-
-    /// The same projects, with contents beside their databases that `delete` deletes before the registry
-    /// forgets a project.
-    ///
-    /// # Panics
-    ///
-    /// When the projects are in use already: call it on what [`Projects::new`] gives.
-    #[must_use]
-    pub fn with_contents(mut self, delete: Arc<DeleteContents>) -> Self {
-        let inner = Arc::get_mut(&mut self.inner).expect("nobody else has them yet");
-        inner.delete_contents = Some(delete);
-        self
     }
 
     /// Makes a project with a database of its own. When that fails, nothing is left of it.

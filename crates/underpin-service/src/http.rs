@@ -108,8 +108,12 @@ impl State {
     ) -> Self {
         let stopping = watch::channel(false).0;
         let artifacts = Store::new(&config.projects.data_dir, config.artifact_limit);
-        let projects = Projects::new(db.clone(), &config.database_url, config.projects.clone())
-            .with_contents(deleting(artifacts.clone()));
+        let projects = Projects::with_contents(
+            db.clone(),
+            &config.database_url,
+            config.projects.clone(),
+            deleting(artifacts.clone()),
+        );
         let feed = Feed::start(db.clone(), projects.clone());
         let most = config.http_limits;
         let listeners = Places::new("listeners", most.listeners, most.listeners_of_address);

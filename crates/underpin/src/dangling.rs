@@ -33,7 +33,7 @@ struct Object {
 impl Object {
     fn read(row: String) -> Result<Self, DbError> {
         let (kind, name, owner, sql): (String, String, String, String) =
-            serde_json::from_str(&row).map_err(told_otherwise)?;
+            serde_json::from_str(&row).map_err(|error| told_otherwise(&error))?;
         Ok(Self {
             row,
             kind,
@@ -119,7 +119,8 @@ impl Dangling {
         let before = self.faults.clone();
         let new_tables = self.read(conn).await?;
         let is_new = |fault: &&Fault| {
-            !before.contains(fault) && !(fault.waits && new_tables.contains(&fault.owner))
+            let waits = fault.waits && new_tables.contains(&fault.owner);
+            !waits && !before.contains(fault)
         };
         let broken = self.faults.iter().filter(is_new);
         let broken: Vec<_> =
@@ -161,13 +162,13 @@ impl Dangling {
         gone.extend(self.objects.drain(same..).map(|object| (object.row.clone(), object)));
         let mut come = Vec::new();
         for row in rows.drain(same..) {
-            match gone.remove(&row) {
-                Some(object) => self.objects.push(object),
-                None => {
-                    come.push(self.objects.len());
-                    self.objects.push(Object::read(row)?);
-                }
-            }
+            let object = if let Some(object) = gone.remove(&row) {
+                object
+            } else {
+                come.push(self.objects.len());
+                Object::read(row)?
+            };
+            self.objects.push(object);
         }
         let come: Vec<_> = come.into_iter().map(|index| &self.objects[index]).collect();
         let gone: Vec<_> = gone.values().collect();
@@ -177,7 +178,7 @@ impl Dangling {
         self.faults
             .retain(|fault| reached.as_ref().is_some_and(|some| !some.contains(&fault.owner)));
         let mut faults = Vec::new();
-        for object in self.objects.iter() {
+        for object in &self.objects {
             if reached.as_ref().is_none_or(|some| some.contains(&object.name)) {
                 faults.extend(self.faults_of(conn, object).await?);
             }
@@ -269,7 +270,7 @@ impl Dangling {
         let mut given: BTreeMap<String, i64> = BTreeMap::new();
         for row in conn.texts(query).await? {
             let (name, number): (String, i64) =
-                serde_json::from_str(&row).map_err(told_otherwise)?;
+                serde_json::from_str(&row).map_err(|error| told_otherwise(&error))?;
             let highest = given.entry(name).or_insert(number);
             *highest = number.max(*highest);
         }
@@ -287,10 +288,10 @@ async fn seen(conn: &mut Conn) -> Result<(i64, bool), DbError> {
     let query = "SELECT json_array(schema_version, json(iif(foreign_keys, 'true', 'false'))) \
                  FROM pragma_schema_version, pragma_foreign_keys";
     let answer = conn.text(query).await?.unwrap_or_default();
-    serde_json::from_str(&answer).map_err(told_otherwise)
+    serde_json::from_str(&answer).map_err(|error| told_otherwise(&error))
 }
 
-fn told_otherwise(error: serde_json::Error) -> DbError {
+fn told_otherwise(error: &serde_json::Error) -> DbError {
     DbError {
         message: format!("SQLite tells its schema in another way: {error}"),
         ..DbError::default()
@@ -333,13 +334,14 @@ async fn broken_triggers(
         let Some(why) = fault(conn, &change).await else { continue };
         // SQLite does not say which trigger: it names what is missing.
         let missing = why.rsplit([' ', '.', ':']).next().unwrap_or_default().to_lowercase();
-        let names = |triggers: &[&Object]| -> Vec<String> {
-            triggers.iter().map(|trigger| format!("`{}`", trigger.written)).collect()
+        let told = |some: &[&Object]| {
+            let names: Vec<_> = some.iter().map(|one| format!("`{}`", one.written)).collect();
+            names.join(" or ")
         };
         let naming = triggers.iter().copied().filter(|trigger| trigger.sql.contains(&missing));
         let naming: Vec<_> = naming.collect();
-        let named = names(if naming.is_empty() { triggers } else { &naming });
-        broken.insert(format!("trigger {} of `{table}`", named.join(" or ")), why);
+        let blamed = told(if naming.is_empty() { triggers } else { &naming });
+        broken.insert(format!("trigger {blamed} of `{table}`"), why);
     }
     Ok(broken)
 }
