@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::json;
 use underpin_testkit::Dialect;
 
-use crate::api::Api;
+use crate::{api::Api, uploads::upload};
 
 /// Long before anybody is taken for dead.
 const LONG_AGO: &str = "'2020-01-01 00:00:00'";
@@ -79,8 +79,8 @@ fn a_project_that_was_made_and_never_announced_is_ready(#[case] dialect: Dialect
 fn a_deletion_that_did_not_end_takes_the_contents_along(#[case] dialect: Dialect) {
     let mut api = Api::start(dialect);
     let project = api.project("gone");
-    let body = json!({ "artifact_type": "log", "name": "a", "content": "hello" });
-    api.made(&format!("/projects/{project}/artifacts"), &body);
+    let made = upload(&api, project, &[("artifact_type", "log")], "a.txt", b"hello");
+    assert_eq!(made.status, 201, "{made:?}");
     let contents = api.service.db.dir().join(format!("data/artifacts/project_{project}"));
     assert!(contents.is_dir());
     api.done("DELETE", &format!("/projects/{project}"), &json!({}));

@@ -48,7 +48,13 @@ fn send(service: &Service, path: &str, body: &[u8], length: usize) -> Answer {
     service.raw(&request(path, body, length))
 }
 
-fn upload(api: &Api, project: i64, values: &[(&str, &str)], name: &str, content: &[u8]) -> Answer {
+pub(crate) fn upload(
+    api: &Api,
+    project: i64,
+    values: &[(&str, &str)],
+    name: &str,
+    content: &[u8],
+) -> Answer {
     let body = form(values, name, content);
     let path = format!("/api/v1/projects/{project}/artifacts/upload");
     send(&api.service, &path, &body, body.len())
