@@ -29,6 +29,18 @@ class Server:
         self.process.kill()
         self.process.wait()
 
+    def held(self, stream, subject):
+        """How many messages of a subject the stream has."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            ask = json.dumps({"subjects_filter": subject}).encode()
+            head = f"PUB $JS.API.STREAM.INFO.{stream} inbox.0 {len(ask)}\r\n".encode()
+            connection.sendall(b'CONNECT {"verbose":false}\r\nSUB inbox.* 1\r\n' + head + ask + b"\r\n")
+            lines = connection.makefile("rb")
+            while not (line := lines.readline()).startswith(b"MSG "):
+                if not line:
+                    raise OSError("the server closed the connection")
+            return json.loads(lines.read(int(line.split()[-1])))["state"]["subjects"][subject]
+
 
 class Publisher:
     """Sends each message until the stream says that it has it. The stream knows a message by its id."""
