@@ -1,5 +1,6 @@
 """Events while everything they need is killed: each one that the stream has is counted exactly once."""
 
+import collections
 import json
 import os
 import subprocess
@@ -109,11 +110,12 @@ def play(rng, ground, folder):
         replica.wait_until_ready()
     # A NATS server that is killed may forget what it acknowledged a moment before.
     held = bus.held("ROSEY_DB", "rosey.db.message.log")
-    settle(database, held, kills)
-    per_user = [int(lines) for lines in database.texts("SELECT total_chat_lines FROM user_stats WHERE username LIKE 'user%' ORDER BY username")]
-    forgotten = [len(range(one, number, USERS)) - lines for one, lines in enumerate(per_user)]
-    expect(min(forgotten) >= 0 and sum(forgotten) == number - held, f"lines per user are {per_user} of {held} in the stream; killed: {kills}")
-    return sent - (number - held)
+    settle(database, len(held), kills)
+    per_user = database.texts("SELECT username || ' ' || total_chat_lines FROM user_stats WHERE username LIKE 'user%' ORDER BY username")
+    lines_of = collections.Counter(json.loads(line)["username"] for line in held)
+    expected = [f"{user} {lines}" for user, lines in sorted(lines_of.items())]
+    expect(per_user == expected, f"lines per user are {per_user}, the stream has {expected}; killed: {kills}")
+    return sent - (number - len(held))
 
 
 def settle(database, number, kills):

@@ -30,16 +30,27 @@ class Server:
         self.process.wait()
 
     def held(self, stream, subject):
-        """How many messages of a subject the stream has."""
+        """The messages of a subject that the stream has, in its order."""
+        create = {"stream_name": stream, "config": {"deliver_subject": "held", "deliver_policy": "all", "ack_policy": "none", "filter_subject": subject}}
         with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
-            ask = json.dumps({"subjects_filter": subject}).encode()
-            head = f"PUB $JS.API.STREAM.INFO.{stream} inbox.0 {len(ask)}\r\n".encode()
-            connection.sendall(b'CONNECT {"verbose":false}\r\nSUB inbox.* 1\r\n' + head + ask + b"\r\n")
-            lines = connection.makefile("rb")
-            while not (line := lines.readline()).startswith(b"MSG "):
+            ask = json.dumps(create).encode()
+            head = f"PUB $JS.API.CONSUMER.CREATE.{stream} answer {len(ask)}\r\n".encode()
+            connection.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB answer 1\r\nSUB held 2\r\n' + head + ask + b"\r\n")
+            lines, held, number = connection.makefile("rb"), [], None
+            while number is None or len(held) < number:
+                line = lines.readline()
+                parts = line.split()
                 if not line:
                     raise OSError("the server closed the connection")
-            return json.loads(lines.read(int(line.split()[-1])))["state"]["subjects"][subject]
+                if parts[:1] not in ([b"MSG"], [b"HMSG"]):
+                    continue
+                text = lines.read(int(parts[-1]))
+                if parts[1] == b"answer":
+                    made = json.loads(text)
+                    number = made["num_pending"] + made["delivered"]["consumer_seq"]
+                else:
+                    held.append(text[int(parts[-2]) if parts[0] == b"HMSG" else 0 :])
+            return held
 
 
 class Publisher:

@@ -73,12 +73,10 @@ impl StatementsChecksum {
 impl fmt::Display for Checksum {
     /// A precision shortens the text: `{:.8}` prints what a person needs to tell two apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: [char; 16] =
-            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or_default();
         let mut text = String::with_capacity(2 * self.0.len());
         for byte in self.0 {
-            text.push(DIGITS[usize::from(byte >> 4)]);
-            text.push(DIGITS[usize::from(byte & 15)]);
+            text.extend([byte >> 4, byte & 15].map(digit));
         }
         f.pad(&text)
     }

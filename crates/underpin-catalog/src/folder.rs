@@ -64,9 +64,7 @@ fn folders(dir: &Path) -> Result<BTreeSet<String>, CatalogError> {
     for entry in fs::read_dir(dir).map_err(wrong)? {
         let entry = entry.map_err(wrong)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let kind = entry.file_type().map_err(wrong)?;
-        let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-        if is_folder && !name.starts_with('.') {
+        if layout::is_folder(&entry).map_err(wrong)? && !name.starts_with('.') {
             names.insert(name);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -59,14 +59,15 @@ fn parent(dir: &Path) -> PathBuf {
     }
 }
 
+/// Whether an entry is a folder, or a link to one.
+pub(crate) fn is_folder(entry: &fs::DirEntry) -> io::Result<bool> {
+    let kind = entry.file_type()?;
+    Ok(kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+}
+
 fn names(dir: &Path, folders: bool) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    // Only a link has to be followed to tell.
-    let is_folder = |entry: &fs::DirEntry| match entry.file_type() {
-        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
-        _ => entry.path().is_dir(),
-    };
-    let wanted = |entry: &fs::DirEntry| is_folder(entry) == folders;
+    let wanted = |entry: &fs::DirEntry| is_folder(entry).unwrap_or(false) == folders;
     let mut names: Vec<_> = entries
         .filter_map(Result::ok)
         .filter(wanted)

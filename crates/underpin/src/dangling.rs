@@ -187,8 +187,8 @@ impl Dangling {
         Ok(new_tables)
     }
 
-    /// The tables and views that can break when these objects come, change or go: their own, where no other
-    /// object names one of them, nor they another. `None` stands for all.
+    /// The tables and views that can break when these objects come, change or go. Where no other object names
+    /// one of them, and none of theirs names another, those are their own. `None` stands for all.
     fn reached_by(&self, changed: &[&Object]) -> Option<BTreeSet<String>> {
         if changed.len() > FEW || !changed.iter().all(|object| object.is_plain()) {
             return None;

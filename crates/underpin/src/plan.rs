@@ -103,6 +103,14 @@ impl Step<'_> {
         self.pieces.iter().map(statement).collect()
     }
 
+    /// All that runs of what people wrote: the script, and the query for notes.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        match self.notes_query() {
+            None => Cow::Borrowed(&self.script),
+            Some(notes) => Cow::Owned(format!("{}\n{notes}", self.script)),
+        }
+    }
+
     /// What to ask the database about people's data after the script.
     pub(crate) fn notes_query(&self) -> Option<&str> {
         match self.direction {

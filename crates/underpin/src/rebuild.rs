@@ -45,13 +45,13 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Before `script`, given what dangles where that is known.
+    /// Before `text` runs, given what dangles where that is known.
     pub(crate) async fn before(
         conn: &mut Conn,
-        script: &str,
+        text: &str,
         known: Option<Dangling>,
     ) -> Result<Self, DbError> {
-        if !Dangling::can_come_of(script) {
+        if !Dangling::can_come_of(text) {
             return Ok(Self { dangling: known, ..Self::default() });
         }
         let dangling = Some(Dangling::look(conn, known).await?);
@@ -70,7 +70,7 @@ impl Guard {
     pub(crate) async fn sharing(mut self, conn: &mut Conn, script: &str) -> Result<Self, DbError> {
         let deferred = "SELECT '1' FROM main.sqlite_schema WHERE sql LIKE '%defer%' LIMIT 1";
         let defers = match &self.dangling {
-            // It is as it was looked at last.
+            // The schema has not changed since it was read.
             Some(known) => known.defers(),
             None => conn.text(deferred).await?.is_some(),
         };

@@ -4,7 +4,6 @@ pub(crate) mod sqlite;
 
 use std::{
     borrow::Cow,
-    mem,
     ops::{Deref, DerefMut},
 };
 
@@ -174,10 +173,8 @@ impl<'a> Session<'a> {
             self.tables = Tables::find(&mut self.conn).await?;
             self.history().await?
         };
-        if seen.is_some() {
-            let mut former = mem::take(&mut self.former);
-            self.trust(&mut former, seen).await.doing("read the schema")?;
-            self.former = former;
+        if seen.is_some() && !self.is_named_elsewhere().await.doing("read the schema")? {
+            self.former.read_at(seen);
         }
         self.look_at_mark(&history).await.doing("read the header")?;
         Ok(history)

@@ -85,7 +85,7 @@ async fn script(
     let mut guard = match step.dialect {
         Dialect::Sqlite => {
             let known = session.dangling.take();
-            Guard::before(&mut session.conn, &step.script, known).await.map_err(database)?
+            Guard::before(&mut session.conn, &step.text(), known).await.map_err(database)?
         }
         Dialect::Postgres => Guard::default(),
     };

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use underpin_db::{Access, Conn, ConnectError, ConnectOptions, DatabaseUrl, DbError};
+use underpin_db::{Access, Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use super::Engine;
 use crate::{
@@ -43,14 +43,10 @@ async fn back_up(session: &mut Session<'_>, to: &Path) -> Result<(), Error> {
         let target = literal(&half.path.display().to_string());
         // SQLite copies what is committed, also what is in the journal only.
         let copied = session.conn.batch(&format!("VACUUM INTO {target}")).await;
-        copied.map_err(|error| {
-            match session.again.as_ref().and_then(|(url, _)| url.sqlite_path()) {
-                Some(path) if error.is_busy() => {
-                    ConnectError::Busy { path: path.to_owned() }.into()
-                }
-                _ => refused(to, error.to_string()),
-            }
-        })?;
+        match copied {
+            Err(error) if error.is_busy() => Err(error).doing(DOING)?,
+            copied => copied.map_err(|error| refused(to, error.to_string()))?,
+        }
         checkpoint();
         let difference = difference(session, &half.path).await?;
         if session.changes_by_others().await.doing(DOING)? != seen {

@@ -29,7 +29,12 @@ impl Former {
         &self.history
     }
 
-    /// Another connection counts the changes by others otherwise.
+    /// SQLite: notes the count of changes by others when it was read. What is under way is read again.
+    pub(crate) fn read_at(&mut self, seen: Option<String>) {
+        self.seen = seen.filter(|_| self.history.interrupted.is_none());
+    }
+
+    /// Another connection has another count of changes by others.
     pub(crate) fn reconnected(&mut self) {
         self.seen = None;
     }
@@ -103,27 +108,22 @@ impl Session<'_> {
         self.keep_history(steps).await?;
         let (history, rows) = self.read_now().await?;
         let mut former = Former::new(&history, rows);
-        self.trust(&mut former, seen).await?;
+        if !self.is_named_elsewhere().await? {
+            former.read_at(seen);
+        }
         Ok(former)
     }
 
-    /// SQLite: has what was read just now stand for the history until somebody else changes it, unless the
-    /// schema lets others than the engine do that on this connection.
-    pub(crate) async fn trust(
-        &mut self,
-        former: &mut Former,
-        seen: Option<String>,
-    ) -> Result<(), DbError> {
+    /// SQLite: whether a statement that does not name the tables of the history may change them: through a
+    /// trigger, a view, a foreign key or the temporary database.
+    pub(crate) async fn is_named_elsewhere(&mut self) -> Result<bool, DbError> {
         let named = format!(
             "SELECT '1' FROM main.sqlite_schema WHERE (sql LIKE '%{DIESEL_TABLE}%' OR sql LIKE \
              '%{HISTORY_TABLE}%') AND (type <> 'table' OR sql LIKE '%references%' OR name NOT IN \
              ('{DIESEL_TABLE}', '{HISTORY_TABLE}')) UNION ALL SELECT '1' FROM pragma_database_list \
              WHERE name = 'temp' LIMIT 1"
         );
-        if former.history.interrupted.is_none() && self.conn.text(&named).await?.is_none() {
-            former.seen = seen;
-        }
-        Ok(())
+        Ok(self.conn.text(&named).await?.is_some())
     }
 
     /// SQLite: another number when another connection has written.
@@ -152,17 +152,13 @@ impl Session<'_> {
     }
 }
 
-/// SQLite: whether a step may change the history otherwise than by a record that it is applied. What code
-/// does cannot be told, nor whether a row that goes was written by the engine.
+/// SQLite: whether a step may change the history otherwise than by a record that it is applied. A step down
+/// takes a row away, which another tool may have written in another way.
 fn may_change(step: &Step<'_>) -> bool {
-    let texts = [Some(step.script.as_ref()), step.notes_query()];
-    let names = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        [DIESEL_TABLE, HISTORY_TABLE, "writable_schema"].iter().any(|name| text.contains(name))
-    };
-    step.code.is_some()
-        || step.direction == Direction::Down
-        || texts.into_iter().flatten().any(names)
+    let text = step.text().to_ascii_lowercase();
+    step.direction == Direction::Down
+        || step.can_rewrite_schema()
+        || [DIESEL_TABLE, HISTORY_TABLE].iter().any(|name| text.contains(name))
 }
 
 /// The table of the history that a statement changes, as it names it.

@@ -78,12 +78,12 @@ pub(crate) fn can_rewrite(script: &str) -> bool {
 impl Step<'_> {
     /// SQLite: whether it can change the session. What code does cannot be told.
     pub(crate) fn can_change_session(&self) -> bool {
-        self.dialect == Dialect::Sqlite && (self.code.is_some() || can_change(&self.script))
+        self.dialect == Dialect::Sqlite && (self.code.is_some() || can_change(&self.text()))
     }
 
     /// SQLite: whether it can write another schema into the tables of the present one.
     pub(crate) fn can_rewrite_schema(&self) -> bool {
-        self.code.is_some() || can_rewrite(&self.script)
+        self.code.is_some() || can_rewrite(&self.text())
     }
 }
 

@@ -98,7 +98,7 @@ async fn guard(
 ) -> Result<Guard, DbError> {
     let step = &steps[index];
     let known = session.dangling.take();
-    let guard = Guard::before(&mut session.conn, &step.script, known).await?;
+    let guard = Guard::before(&mut session.conn, &step.text(), known).await?;
     match (step.migration.metadata.foreign_keys, steps.len()) {
         (false, _) => guard.rebuilding(&mut session.conn).await,
         // The end of the transaction looks itself.
@@ -153,7 +153,7 @@ async fn one(
     }
     let dangling = guard.after(&mut session.conn).await.map_err(wrong)?;
     // What code makes is not looked at without a script, and a script may set SQLite's number of the schema.
-    let is_known = step.code.is_none() && !step.script.contains("schema_version");
+    let is_known = step.code.is_none() && !step.text().contains("schema_version");
     session.dangling = dangling.filter(|_| is_known);
     let elapsed = millis(start);
     let after = session.after(step, elapsed.to_string());

@@ -341,3 +341,21 @@ fn sqlite_a_look_at_temporary_objects_does_not_reach_the_next() {
 
     assert_eq!(applied(&db), ["0001", "0002", "0003"]);
 }
+
+#[test]
+fn sqlite_what_notes_leave_does_not_reach_the_next() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let mut leave = table(2);
+    leave.metadata.notes = Some("PRAGMA foreign_keys = OFF".into());
+    let mut temporary = table(3);
+    temporary.metadata.notes = Some("CREATE TEMP TABLE t1 AS SELECT 7 AS id".into());
+    let seen = "CREATE TABLE seen AS SELECT (SELECT foreign_keys FROM pragma_foreign_keys) || ' ' || \
+                (SELECT count(*) FROM t1 WHERE id = 7) AS what";
+    let catalog =
+        catalog(Dialect::Sqlite, vec![table(1), leave, temporary, migration(4, "see", seen, "")]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(db.texts("SELECT what FROM seen"), ["1 0"]);
+}

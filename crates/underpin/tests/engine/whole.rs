@@ -139,6 +139,20 @@ fn sqlite_what_a_script_breaks_is_named(
     }
 }
 
+#[rstest]
+fn sqlite_what_notes_break_is_named(#[values(Way::Plain, Way::Rebuild, Way::Outside)] way: Way) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let base = "CREATE VIEW v AS SELECT 1 AS one; CREATE VIEW w AS SELECT one FROM v;";
+    let mut change = step(way, "SELECT 1");
+    change.metadata.notes = Some("DROP VIEW v".into());
+    let catalog = catalog(Dialect::Sqlite, vec![migration(1, "base", base, ""), change]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+
+    let error = underpin::exit::explain(&migrate(&db, &catalog, &Goal::Head).unwrap_err());
+
+    assert!(error.contains("it would leave behind") && error.contains("view `w`"), "{error}");
+}
+
 /// Its cascade leads to a table that refers to one of a later migration. Without foreign keys nothing cascades.
 #[rstest]
 fn sqlite_a_trigger_three_references_away_is_looked_at(
