@@ -28,10 +28,10 @@ def indexes(folder, number, dialect):
 
 
 def slow(dialect):
-    """A statement that takes a fifth of a second."""
+    """A statement that takes a twentieth of a second."""
     if dialect == "postgres":
-        return "SELECT pg_sleep(0.2);\n"
-    return "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 400000) SELECT max(n) FROM c;\n"
+        return "SELECT pg_sleep(0.05);\n"
+    return "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000) SELECT max(n) FROM c;\n"
 
 
 def make(folder, kind, dialect):

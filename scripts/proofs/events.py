@@ -74,6 +74,7 @@ def play(rng, ground, folder):
     else:
         server = cluster.Cluster(ground, folder)
         database = Postgres(ground.psql, server.url, "postgres")
+        ground.at_end(database.psql.close)
         number = 4_000
     bus = nats.Server(ground, folder)
     replicas = [Replica(ground, folder, database.url, bus.url) for _ in range(rng.choice((1, 2)))]

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import select
 import shutil
 import socket
 import sqlite3
@@ -69,12 +70,15 @@ class Ground:
         self.base.chmod(0o755)
         self.keeps, self.work, self.server, self.testkit_process = keep, None, None, None
         self.psql, self.closing, self.databases = plain_psql(), [], 0
+        self.server_psql = None
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.release()
+        if self.server_psql:
+            self.server_psql.close()
         if self.testkit_process:
             self.testkit_process.stdin.close()
             self.testkit_process.wait()
@@ -118,9 +122,13 @@ class Ground:
 
     def postgres(self):
         self.databases += 1
-        database = Postgres(self.psql, self.server_url(), f"prove_{os.getpid()}_{self.databases}")
-        database.make()
-        self.at_end(database.drop)
+        name = f"prove_{os.getpid()}_{self.databases}"
+        database = Postgres(self.psql, self.server_url(), name)
+        if self.server_psql is None:
+            self.server_psql = Psql(self.psql, self.server_url())
+        self.server_psql.ask(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.at_end(lambda: self.server_psql.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        self.at_end(database.psql.close)
         return database
 
     def command(self, arguments, **environment):
@@ -154,6 +162,49 @@ def finish(process):
     return process.returncode, said
 
 
+class Psql:
+    """psql that stays, so that a question takes no process of its own. After an error it starts anew."""
+
+    # A line that no answer is.
+    END = b"-- that was all --"
+
+    def __init__(self, program, url):
+        self.command = [program, "-XqAt", "-v", "ON_ERROR_STOP=1", url]
+        self.process, self.errors = None, None
+
+    def ask(self, text):
+        """Sends statements; gives the lines of their answers."""
+        if self.process is None:
+            self.errors = tempfile.TemporaryFile()
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
+            environment = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+            self.process = subprocess.Popen(self.command, env=environment, **pipes)
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(f"{text}\n;\n\\echo {self.END.decode()}\n".encode())
+            self.process.stdin.flush()
+        said, end, until = b"", self.END + b"\n", time.monotonic() + PATIENCE
+        output = self.process.stdout.fileno()
+        while not said.endswith(end):
+            ready = select.select([output], [], [], max(0, until - time.monotonic()))[0]
+            more = os.read(output, 65536) if ready else b""
+            if not more:
+                raise RuntimeError(f"{text}: {self.close() or 'no answer'}")
+            said += more
+        return said.removesuffix(end).decode().splitlines()
+
+    def close(self):
+        """Ends it; gives what it said of errors."""
+        if self.process is None:
+            return ""
+        self.process.kill()
+        self.process.communicate()
+        self.errors.seek(0)
+        said = self.errors.read().decode(errors="replace")
+        self.errors.close()
+        self.process = None
+        return said
+
+
 class Sqlite:
     dialect = "sqlite"
 
@@ -183,30 +234,15 @@ class Postgres:
     dialect = "postgres"
 
     def __init__(self, psql, server, name):
-        self.psql, self.server, self.name = psql, server, name
+        """The database `name` beside the one at the URL `server`, asked by the program `psql`."""
         self.url = urllib.parse.urlsplit(server)._replace(path=f"/{name}").geturl()
-
-    def ask(self, url, *statements):
-        command = [self.psql, "-XqAt", "-v", "ON_ERROR_STOP=1", url]
-        for statement in statements:
-            command += ["-c", statement]
-        environment = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, env=environment)
-        if asked.returncode:
-            raise RuntimeError(f"{statements}: {asked.stderr}")
-        return asked.stdout.splitlines()
-
-    def make(self):
-        self.ask(self.server, f"CREATE DATABASE {self.name} TEMPLATE template0")
-
-    def drop(self):
-        self.ask(self.server, f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
+        self.psql = Psql(psql, self.url)
 
     def texts(self, query):
-        return self.ask(self.url, query)
+        return self.psql.ask(query)
 
     def script(self, text):
-        self.ask(self.url, text)
+        self.psql.ask(text)
 
     def tables(self):
         return self.texts("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename COLLATE \"C\"")

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use underpin::{Catalog, Engine, Goal, Options};
+use underpin::{Catalog, Engine, Goal, Options, Version};
 use underpin_db::DatabaseUrl;
 use underpin_fleet::{Action, Fleet, Found, Journal, Names, Outcome, RunOptions, Source, Stop};
 use underpin_testkit::{Dialect, TestDb};
@@ -34,6 +34,10 @@ pub(crate) struct Sizes {
     rounds: usize,
     #[arg(long, default_value_t = 8)]
     jobs: usize,
+    /// The newest version of the `project` set that targets are migrated to, so that figures compare as
+    /// the set grows [default: the set's own]
+    #[arg(long)]
+    head: Option<Version>,
     /// The command, to be started once per target
     #[arg(long)]
     command: PathBuf,
@@ -192,14 +196,27 @@ fn fleet(catalog: &Catalog, jobs: usize) -> Fleet<'_> {
     Fleet { catalog, code: underpin_migrations::CODE, options, jobs, thorough: false }
 }
 
-/// All but the newest migration.
-fn all_but_one(catalog: &Catalog) -> anyhow::Result<Catalog> {
-    let all = catalog.migrations();
-    Ok(Catalog::new(catalog.set().to_owned(), catalog.dialect(), all[..all.len() - 1].to_vec())?)
+/// The oldest `count` migrations of `catalog`.
+fn oldest(catalog: &Catalog, count: usize) -> anyhow::Result<Catalog> {
+    let migrations = catalog.migrations()[..count].to_vec();
+    Ok(Catalog::new(catalog.set().to_owned(), catalog.dialect(), migrations)?)
+}
+
+/// `catalog` as it was when `head` was its newest version.
+fn up_to(catalog: &Catalog, head: &Version) -> anyhow::Result<Catalog> {
+    let place = catalog.migrations().iter().position(|one| one.version == *head);
+    let place = place.with_context(|| format!("no migration of `project` is {head}"))?;
+    ensure!(place > 0, "before {head} there is no migration that could be applied already");
+    oldest(catalog, place + 1)
 }
 
 pub(crate) fn run(dialect: Dialect, sizes: &Sizes) -> anyhow::Result<()> {
-    let catalog = underpin_migrations::project(dialect);
+    let whole = underpin_migrations::project(dialect);
+    let catalog = &match &sizes.head {
+        Some(head) => up_to(whole, head)?,
+        None => whole.clone(),
+    };
+    let all_but_one = oldest(catalog, catalog.migrations().len() - 1)?;
     let Sizes { targets, jobs, .. } = *sizes;
     report::paragraph(format!("{targets} targets on {dialect}, {jobs} workers"))?;
     let columns = ["what", "against", "ours ms", "theirs ms", "ratio", "quartiles", "load"];
@@ -218,7 +235,7 @@ pub(crate) fn run(dialect: Dialect, sizes: &Sizes) -> anyhow::Result<()> {
             for is_ours in [first, !first] {
                 let ground = Ground::new(dialect, targets)?;
                 if !from_empty {
-                    ground.upgrade(&all_but_one(catalog)?, jobs, false)?;
+                    ground.upgrade(&all_but_one, jobs, false)?;
                 }
                 let elapsed = if is_ours {
                     ground.upgrade(catalog, jobs, verify)?
@@ -245,7 +262,7 @@ pub(crate) fn run(dialect: Dialect, sizes: &Sizes) -> anyhow::Result<()> {
         ])?;
     }
     processes(dialect, sizes)?;
-    idle(dialect, sizes, catalog)
+    idle(dialect, sizes, whole)
 }
 
 /// One process per target, of a part of the targets.

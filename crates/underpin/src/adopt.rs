@@ -335,9 +335,11 @@ async fn transform(
 ) -> Result<Vec<String>, StepCause> {
     let sqlite = session.conn.dialect() == Dialect::Sqlite;
     let up = found.shape.and_then(|shape| shape.up.as_deref()).unwrap_or_default();
+    let notes_query = found.shape.and_then(|shape| shape.notes.as_deref());
     let mut guard = Guard::default();
     if sqlite {
-        let before = Guard::before(&mut session.conn, up, None).await?;
+        let written = format!("{up}\n{}", notes_query.unwrap_or_default());
+        let before = Guard::before(&mut session.conn, &written, None).await?;
         guard = before.rebuilding(&mut session.conn).await?;
     }
     for table in &found.leftovers {
@@ -362,6 +364,11 @@ async fn transform(
         session.conn.batch(CONSTRAINTS).await?;
     }
     session.as_ours().await?;
+    // What people wrote for the notes is looked at like the script.
+    let notes = match notes_query {
+        Some(query) => session.people_query(query).await?,
+        None => Vec::new(),
+    };
     if sqlite {
         guard.after(&mut session.conn).await?;
     }
@@ -374,10 +381,6 @@ async fn transform(
         session.conn.batch(&statement).await?;
     }
     stamp(session, &found.version).await?;
-    let notes = match found.shape.and_then(|shape| shape.notes.as_deref()) {
-        Some(query) => session.people_query(query).await?,
-        None => Vec::new(),
-    };
     let history = session.history_now().await?;
     session.commit(&history).await?;
     Ok(notes)

@@ -229,3 +229,19 @@ fn a_file_that_does_not_stay_empty_is_not_built() {
     let again = migrate(&db, &known, &Goal::Head).unwrap_err();
     assert!(matches!(again, Error::Adopt(_)), "{again:?}");
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_notes_change_is_compared_too(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    db.batch("CREATE TABLE a (id INTEGER NOT NULL PRIMARY KEY, old TEXT); INSERT INTO a VALUES (1, 'kept')");
+    let notes = Some("ALTER TABLE a ADD COLUMN more TEXT".into());
+    let known = known(dialect, Shape { notes, ..mapped(true) });
+
+    let error = underpin::exit::explain(&migrate(&db, &known, &Goal::Head).unwrap_err());
+
+    assert!(error.contains("more"), "{error}");
+    assert_eq!(db.texts("SELECT old FROM a"), ["kept"]);
+    assert!(!db.tables().iter().any(|table| table.starts_with("underpin")), "nothing is recorded");
+}
