@@ -5,6 +5,7 @@
 
 use crate::Dialect;
 
+mod between;
 mod copy;
 mod history;
 mod index;
@@ -16,7 +17,8 @@ mod table;
 mod token;
 mod words;
 
-pub use history::changed_table;
+pub use between::asks_about_the_last;
+pub use history::{changed_table, takes_schema};
 pub use index::{Concurrently, CreateIndex, at_once, concurrently, created_index};
 pub use invisible::{Invisible, invisible};
 pub use kind::{Control, Kind, control};

@@ -74,6 +74,17 @@ struct Fault {
     waits: bool,
 }
 
+impl Fault {
+    fn text(&self) -> String {
+        format!("{}: {}", self.what, self.why)
+    }
+}
+
+fn broken_anew(faults: impl Iterator<Item = String>) -> Result<(), StepCause> {
+    let lines: Vec<_> = faults.map(|fault| format!("  {fault}")).collect();
+    if lines.is_empty() { Ok(()) } else { Err(StepCause::Dangling(lines.join("\n"))) }
+}
+
 /// One row for each object of the schema.
 const OBJECTS: &str =
     "SELECT json_array(type, name, tbl_name, coalesce(sql, '')) FROM main.sqlite_schema";
@@ -96,6 +107,18 @@ impl Dangling {
         ["alter", "create", "drop", "sqlite_sequence", "writable_schema"]
             .iter()
             .any(|word| script.contains(word))
+    }
+
+    /// What is broken, one sentence each.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = String> {
+        self.faults.iter().map(Fault::text)
+    }
+
+    /// Fails when something is broken that is not among `known`. A table that is not there may be one that
+    /// a later migration makes.
+    pub(crate) fn no_more_than(&self, known: &[String]) -> Result<(), StepCause> {
+        let broken = self.faults.iter().filter(|fault| !fault.waits).map(Fault::text);
+        broken_anew(broken.filter(|fault| !known.contains(fault)))
     }
 
     /// Looks before a script, which `known` spares where the schema is still the one it was.
@@ -122,12 +145,7 @@ impl Dangling {
             let waits = fault.waits && new_tables.contains(&fault.owner);
             !waits && !before.contains(fault)
         };
-        let broken = self.faults.iter().filter(is_new);
-        let broken: Vec<_> =
-            broken.map(|Fault { what, why, .. }| format!("  {what}: {why}")).collect();
-        if !broken.is_empty() {
-            return Err(StepCause::Dangling(broken.join("\n")));
-        }
+        broken_anew(self.faults.iter().filter(is_new).map(Fault::text))?;
         let numbers = self.read_numbers(conn).await?;
         for (table, before) in mem::replace(&mut self.numbers, numbers) {
             match self.numbers.get(&table) {

@@ -102,11 +102,17 @@ pub struct Interrupted {
 
 impl Interrupted {
     pub(crate) fn refusal(&self) -> Refusal {
-        let Self { version, direction, done, runner, .. } = self.clone();
-        match runner {
-            Some(holder) => Refusal::Running { version, direction, done, holder },
-            None => Refusal::Interrupted { version, direction, done },
+        let Self { version, direction, done, runner, note, .. } = self.clone();
+        match (runner, note.and_then(|note| note.fault)) {
+            (Some(holder), _) => Refusal::Running { version, direction, done, holder },
+            (None, Some(fault)) => Refusal::Damaged { version, fault },
+            (None, None) => Refusal::Interrupted { version, direction, done },
         }
+    }
+
+    /// Whether no later run can go on with it.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.note.as_ref().is_some_and(|note| note.fault.is_some())
     }
 
     /// The rest of a script means nothing when the script is another one now. An edit after what is done

@@ -188,9 +188,18 @@ pub fn disagreements(catalog: &Catalog, history: &History, policy: Policy) -> Ve
     match &history.interrupted {
         Some(running) if running.runner.is_some() => refusals.push(running.refusal()),
         Some(interrupted) => {
-            refusals.extend(interrupted.edited(catalog));
-            if !policy.resume || catalog.get(&interrupted.version).is_none() {
-                refusals.push(interrupted.refusal());
+            let Interrupted { version, direction, done, .. } = interrupted.clone();
+            match catalog.get(&version) {
+                None => refusals.push(Refusal::InterruptedMissing { version, direction, done }),
+                Some(_) if interrupted.is_damaged() => refusals.push(interrupted.refusal()),
+                Some(migration) => {
+                    refusals.extend(interrupted.edited(catalog));
+                    if migration.metadata.run_in_transaction {
+                        refusals.push(Refusal::InTransactionNow { version, done });
+                    } else if !policy.resume {
+                        refusals.push(interrupted.refusal());
+                    }
+                }
             }
         }
         None => {}
@@ -339,6 +348,18 @@ fn check_script(
         if let Some(reason) = objection(one.kind, in_transaction) {
             return Err(refusal(one.line, reason.to_owned()));
         }
+        if let Some(function) = statement::asks_about_the_last(one.text, dialect)
+            && !in_transaction
+        {
+            return Err(refusal(
+                one.line,
+                format!(
+                    "outside a transaction the engine records between the statements of a script how far it \
+                     came, and `{function}()` would speak of that: find the row by its key, or let the script \
+                     run in a transaction"
+                ),
+            ));
+        }
         // Elsewhere they may be a copy; what the script does there, the run finds out.
         let own = |schema: &str| dialect == Dialect::Sqlite && schema.eq_ignore_ascii_case("main");
         if let Some(table) = changed(one.text, dialect)
@@ -353,6 +374,13 @@ fn check_script(
             ));
         }
     }
+    if let Some(begin) = left_open(&statements, dialect) {
+        return Err(refusal(
+            begin.line,
+            "this begins a transaction that the script does not end: end it with `COMMIT`"
+                .to_owned(),
+        ));
+    }
     let piece = |one: statement::Statement<'_>| Piece {
         offset: one.offset,
         length: one.text.len(),
@@ -360,6 +388,19 @@ fn check_script(
         kind: one.kind,
     };
     Ok(statements.into_iter().map(piece).collect())
+}
+
+/// The statement that begins a transaction which none of those after it ends.
+fn left_open<'s, 't>(
+    statements: &'s [statement::Statement<'t>],
+    dialect: Dialect,
+) -> Option<&'s statement::Statement<'t>> {
+    use statement::Control;
+    statements.iter().fold(None, |open, one| match statement::control(one.text, dialect) {
+        Some(Control::Begin) => Some(one),
+        Some(Control::Commit | Control::RollBack) => None,
+        _ => open,
+    })
 }
 
 fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str> {

@@ -9,7 +9,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use underpin_catalog::{Dialect, statement::TableChange};
+use underpin_catalog::{
+    Dialect,
+    statement::{Statement, TableChange, dropped_tables},
+};
 use underpin_db::{Conn, DbError};
 
 mod kept;
@@ -19,7 +22,7 @@ use kept::Kept;
 use crate::{
     StepCause,
     dangling::Dangling,
-    history::{DIESEL_TABLE, HISTORY_TABLE},
+    history::{DIESEL_TABLE, HISTORY_TABLE, Note},
     sql::{identifier, literal},
 };
 
@@ -42,6 +45,15 @@ pub(crate) struct Guard {
     /// Tables that the script took rows from on purpose.
     deletes: BTreeSet<String>,
     kept: Vec<Kept>,
+    /// Of a script that goes on: what its first run saw.
+    first: Option<First>,
+}
+
+/// What the first run of an interrupted script saw before it changed anything.
+struct First {
+    dangling: Vec<String>,
+    /// Of each table that it dropped or renamed.
+    rows: BTreeMap<String, u64>,
 }
 
 impl Guard {
@@ -80,6 +92,40 @@ impl Guard {
         Ok(self)
     }
 
+    /// Before the rest of a script whose first `done` statements an interrupted run did.
+    pub(crate) fn resuming(mut self, note: &Note, done: &[Statement<'_>]) -> Self {
+        let mut rows = note.rows.clone();
+        for statement in done {
+            match TableChange::of(statement.text) {
+                Some(TableChange::Deletes(table)) => {
+                    rows.remove(&table);
+                    self.deletes.insert(table);
+                }
+                Some(TableChange::Renames { from, to }) if self.deletes.contains(&from) => {
+                    rows.remove(&to);
+                    self.deletes.insert(to);
+                }
+                _ => {}
+            }
+        }
+        let dangling = note.dangling.clone();
+        // What the statements that are done broke is looked for even when the rest can break nothing.
+        self.changes = true;
+        Self { first: Some(First { dangling, rows }), ..self }
+    }
+
+    /// What is broken before the script, for a run that goes on with it.
+    pub(crate) fn dangling(&self) -> Vec<String> {
+        self.dangling.iter().flat_map(Dangling::faults).collect()
+    }
+
+    /// The rows of tables that the script dropped or renamed until now, and did not empty.
+    pub(crate) fn rows_before(&self) -> BTreeMap<String, u64> {
+        let first = self.first.iter().flat_map(|first| first.rows.clone());
+        let gone = self.kept.iter().filter(|kept| kept.dropped.is_none());
+        gone.map(|kept| (kept.table.clone(), kept.rows())).chain(first).collect()
+    }
+
     /// Before each statement of the script. `enforced`: a dropped table would take along what refers to it.
     pub(crate) async fn statement(
         &mut self,
@@ -94,10 +140,7 @@ impl Guard {
         }
         match TableChange::of(statement) {
             None => {}
-            Some(TableChange::Deletes(table)) => {
-                self.kept.retain(|kept| kept.table != table);
-                self.deletes.insert(table);
-            }
+            Some(TableChange::Deletes(table)) => self.meant(table),
             Some(TableChange::Drops(table)) => {
                 self.keep(conn, &table).await?;
                 if enforced {
@@ -107,12 +150,20 @@ impl Guard {
             Some(TableChange::Renames { from, to }) => {
                 self.keep(conn, &from).await?;
                 if self.deletes.contains(&from) {
-                    self.kept.retain(|kept| kept.table != to);
-                    self.deletes.insert(to);
+                    self.meant(to);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Rows of this table may go: the script says so.
+    fn meant(&mut self, table: String) {
+        self.kept.retain(|kept| kept.table != table);
+        if let Some(first) = &mut self.first {
+            first.rows.remove(&table);
+        }
+        self.deletes.insert(table);
     }
 
     /// Remembers the rows of a table that goes, should another take its name.
@@ -129,7 +180,7 @@ impl Guard {
     pub(crate) async fn after(mut self, conn: &mut Conn) -> Result<Option<Dangling>, StepCause> {
         let rows = if self.rows.is_empty() { BTreeMap::new() } else { rows(conn, None).await? };
         for (table, before) in &self.rows {
-            let meant = self.deletes.contains(&table.to_lowercase());
+            let meant = self.deletes.contains(&table.to_ascii_lowercase());
             if let Some(&after) = rows.get(table).filter(|after| *after < before && !meant) {
                 let (table, before) = (table.clone(), *before);
                 return Err(StepCause::RowsLost { table, before, after, lost: before - after });
@@ -164,7 +215,28 @@ impl Guard {
         if let Some(dangling) = self.dangling.as_mut().filter(|_| self.changes) {
             dangling.look_again(conn, &self.anew).await?;
         }
+        if let Some(first) = self.first {
+            first.compare(conn, self.dangling.as_ref()).await?;
+        }
         Ok(self.dangling)
+    }
+}
+
+impl First {
+    /// Whether what the first run began with is still there after the last one.
+    async fn compare(self, conn: &mut Conn, now: Option<&Dangling>) -> Result<(), StepCause> {
+        for (table, before) in self.rows {
+            if !exists(conn, &table).await? {
+                continue;
+            }
+            let count = format!("SELECT CAST(count(*) AS TEXT) FROM main.{}", identifier(&table));
+            let count = conn.text(&count).await?.unwrap_or_default();
+            let after = count.parse().unwrap_or(0);
+            if after < before {
+                return Err(StepCause::RowsLost { table, before, after, lost: before - after });
+            }
+        }
+        now.map_or(Ok(()), |now| now.no_more_than(&self.dangling))
     }
 }
 
@@ -179,6 +251,9 @@ async fn exists(conn: &mut Conn, table: &str) -> Result<bool, DbError> {
 /// Before a statement that nothing can undo: fails when it drops a table and would take rows of others along.
 pub(crate) async fn refuse_cascade(conn: &mut Conn, statement: &str) -> Result<(), StepCause> {
     let Some(TableChange::Drops(table)) = TableChange::of(statement) else { return Ok(()) };
+    if is_temporary(conn, statement).await? {
+        return Ok(());
+    }
     match referring(conn, &table).await?.into_iter().find(|kept| kept.rows() > 0) {
         Some(kept) => {
             let count = kept.rows();
@@ -186,6 +261,29 @@ pub(crate) async fn refuse_cascade(conn: &mut Conn, statement: &str) -> Result<(
         }
         None => Ok(()),
     }
+}
+
+/// Why the statement failed: SQLite does not say of which table a foreign key is.
+pub(crate) fn explained(statement: &str, error: DbError) -> StepCause {
+    match TableChange::of(statement) {
+        Some(TableChange::Drops(table)) if error.message.contains("FOREIGN KEY constraint") => {
+            StepCause::Referred { table }
+        }
+        _ => error.into(),
+    }
+}
+
+/// Whether the table that a statement drops is the temporary one of that name, which comes first.
+async fn is_temporary(conn: &mut Conn, statement: &str) -> Result<bool, DbError> {
+    let dropped = dropped_tables(statement, Dialect::Sqlite);
+    let Some(table) = dropped.into_iter().find(|table| table.schema.is_none()) else {
+        return Ok(false);
+    };
+    let query = format!(
+        "SELECT name FROM temp.sqlite_schema WHERE type = 'table' AND name = {} COLLATE NOCASE",
+        literal(&table.name)
+    );
+    Ok(conn.text(&query).await?.is_some())
 }
 
 /// The rows that go, or lose a value, when `dropped` goes: with foreign keys enforced SQLite first deletes

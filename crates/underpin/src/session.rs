@@ -7,7 +7,7 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration};
+use underpin_catalog::{Catalog, CatalogError, Checksum, Dialect, Migration, Version};
 use underpin_db::{Conn, ConnectOptions, DatabaseUrl, DbError};
 
 use crate::{
@@ -75,7 +75,9 @@ impl DerefMut for Held<'_> {
 
 /// What a row of the history is about.
 pub(crate) struct Entry<'a> {
-    pub(crate) migration: &'a Migration,
+    pub(crate) version: &'a Version,
+    /// Of the migration.
+    pub(crate) name: &'a str,
     pub(crate) action: &'static str,
     /// SQL that gives milliseconds, or `NULL`.
     pub(crate) duration: String,
@@ -83,18 +85,19 @@ pub(crate) struct Entry<'a> {
     pub(crate) running: Option<usize>,
     pub(crate) reason: Option<&'a str>,
     /// Of `up.sql`; of the script itself while one outside a transaction goes on.
-    pub(crate) checksum: Checksum,
+    pub(crate) checksum: Option<Checksum>,
 }
 
 impl<'a> Entry<'a> {
     pub(crate) fn new(migration: &'a Migration, action: &'static str) -> Self {
         Self {
-            migration,
+            version: &migration.version,
+            name: &migration.name,
             action,
             duration: "NULL".to_owned(),
             running: None,
             reason: None,
-            checksum: migration.checksum,
+            checksum: Some(migration.checksum),
         }
     }
 }
@@ -232,7 +235,7 @@ impl<'a> Session<'a> {
         self.record(&Entry {
             running: Some(done),
             reason: Some(&note.to_string()),
-            checksum: Checksum::of(&step.script),
+            checksum: Some(Checksum::of(&step.script)),
             ..Entry::new(step.migration, step.direction.action())
         })
     }
@@ -246,7 +249,7 @@ impl<'a> Session<'a> {
 
     /// The statement that appends a row to the history.
     pub(crate) fn record(&self, entry: &Entry<'_>) -> String {
-        let Entry { migration, action, duration, running, reason, checksum } = entry;
+        let Entry { version, name, action, duration, running, reason, checksum } = entry;
         let number = |number: usize| number.to_string();
         // A script outside a transaction may have changed where strings end.
         let literal = |text: &str| match self.conn.dialect() {
@@ -255,10 +258,13 @@ impl<'a> Session<'a> {
         };
         self.tables.append(&[
             ("set_name", literal(self.catalog.set())),
-            ("version", literal(migration.version.as_str())),
-            ("name", literal(&migration.name)),
+            ("version", literal(version.as_str())),
+            ("name", literal(name)),
             ("action", literal(action)),
-            ("checksum", literal(&checksum.to_string())),
+            (
+                "checksum",
+                checksum.map_or_else(|| "NULL".to_owned(), |one| literal(&one.to_string())),
+            ),
             ("duration_ms", duration.clone()),
             ("actor", literal(&self.identity.actor)),
             ("host", literal(&self.identity.host)),

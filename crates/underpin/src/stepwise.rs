@@ -26,7 +26,7 @@ use crate::{
     history::Note,
     lock::Lock,
     proof::Before,
-    rebuild::{Guard, refuse_cascade},
+    rebuild::{Guard, explained, refuse_cascade},
     session::Session,
     transaction::{millis, place, report},
 };
@@ -52,6 +52,7 @@ pub(crate) async fn run(
             // Where the history cannot be read, nobody knows how far the script came.
             let left = match session.recorded(step).await {
                 Some(done) => Left::Statements(done),
+                None if matches!(cause, StepCause::HistoryTaken) => Left::WithoutHistory,
                 None => Left::Unknown,
             };
             Err(StepError {
@@ -90,11 +91,14 @@ async fn script(
         Dialect::Postgres => Guard::default(),
     };
     let statements = step.statements();
+    let done = step.resumed.unwrap_or(0);
     let mut note = match &step.resumed {
         Some(_) => step.note.clone().unwrap_or_default(),
-        None => begin(session, step).await.map_err(wrong)?,
+        None => begin(session, step, guard.dangling()).await.map_err(wrong)?,
     };
-    let done = step.resumed.unwrap_or(0);
+    if step.resumed.is_some() && step.dialect == Dialect::Sqlite {
+        guard = guard.resuming(&note, &statements[..done.min(statements.len())]);
+    }
     // Behind a pooler no session is one's own, and scripts that need one are refused.
     let alone = !session.conn.is_pooled();
     if alone {
@@ -112,8 +116,14 @@ async fn script(
         still_held(lock, session).await.map_err(failed)?;
         one(session, step, number, statement, &mut note, &mut guard).await.map_err(failed)?;
         checksum.push(statement.text);
-        note = Note { done: checksum.checksum().to_string(), begun: None, ..note };
-        record(session, step, number + 1, &note).await.map_err(database)?;
+        note = Note {
+            done: checksum.checksum().to_string(),
+            begun: None,
+            rows: guard.rows_before(),
+            ..note
+        };
+        let recorded = record(session, step, number + 1, &note).await;
+        recorded.map_err(|error| failed(history_gone(error)))?;
     }
     still_held(lock, session).await.map_err(wrong)?;
     leaves_none(session, &note).await.map_err(wrong)?;
@@ -128,13 +138,21 @@ async fn script(
     }
     session.conn.own().await.map_err(database)?;
     if step.dialect == Dialect::Sqlite {
-        session.dangling = guard.after(&mut session.conn).await.map_err(wrong)?;
+        match guard.after(&mut session.conn).await {
+            Ok(dangling) => session.dangling = dangling,
+            Err(cause) => {
+                // Nothing takes it back, and a run that goes on has nothing left to do that could show it.
+                note.fault = Some(cause.to_string());
+                record(session, step, statements.len(), &note).await.map_err(database)?;
+                return Err(wrong(cause));
+            }
+        }
     }
     let history = session.history_now().await.map_err(database)?;
     let proven = session.prove(std::slice::from_ref(step), &history, &Before::default()).await;
     proven.map_err(wrong)?;
     session.keep_history(&[]).await.map_err(wrong)?;
-    finish(session, step, millis(start)).await.map_err(database)?;
+    finish(session, step, millis(start)).await.map_err(wrong)?;
     Ok(notes)
 }
 
@@ -153,13 +171,21 @@ pub(crate) fn sets_the_session(step: &Step<'_>) -> bool {
 }
 
 /// Records that the script begins, so that a crash in its first statement is seen.
-async fn begin(session: &mut Session<'_>, step: &Step<'_>) -> Result<Note, StepCause> {
+async fn begin(
+    session: &mut Session<'_>,
+    step: &Step<'_>,
+    dangling: Vec<String>,
+) -> Result<Note, StepCause> {
     let done = StatementsChecksum::default().checksum().to_string();
-    let note = Note { done, begun: None, invalid: invalid_before(session).await? };
+    let invalid = invalid_before(session).await?;
+    let note = Note { done, invalid, dangling, ..Note::default() };
     let mut message = session.tables.create();
     message.push(session.progress(step, 0, &note));
     session.whole(&message).await?;
     checkpoint();
+    if session.recorded(step).await != Some(0) {
+        return Err(StepCause::HistoryKeptOut);
+    }
     Ok(note)
 }
 
@@ -180,13 +206,49 @@ async fn record(
     Ok(())
 }
 
+/// Why a row could not be recorded: the statement before it may have taken the tables along.
+fn history_gone(error: DbError) -> StepCause {
+    match error.sqlstate.as_deref() {
+        // No such table; no such schema.
+        Some("42P01" | "3F000") => StepCause::HistoryTaken,
+        _ => error.into(),
+    }
+}
+
+/// Records that the script is done. A trigger or a rule on the tables may keep the rows out.
 async fn finish(
     session: &mut Session<'_>,
     step: &Step<'_>,
     elapsed_ms: u64,
-) -> Result<(), DbError> {
-    let message = [session.before(step), session.after(step, elapsed_ms.to_string())];
-    session.whole(&message).await?;
+) -> Result<(), StepCause> {
+    let records = [session.before(step), session.after(step, elapsed_ms.to_string())];
+    let steps = std::slice::from_ref(step);
+    let recorded = match step.dialect {
+        Dialect::Postgres => {
+            let [before, after] = records;
+            session
+                .whole(&[before, after, session.history_is_kept(steps)])
+                .await
+                .map_err(Into::into)
+        }
+        Dialect::Sqlite => {
+            let recorded = async {
+                session.conn.batch(&format!("BEGIN IMMEDIATE;\n{}", records.join(";\n"))).await?;
+                session.keep_history(steps).await?;
+                let history = session.history_now().await?;
+                Ok(session.commit(&history).await?)
+            };
+            let recorded = recorded.await;
+            if recorded.is_err() {
+                session.roll_back().await;
+            }
+            recorded
+        }
+    };
+    recorded.map_err(|cause| match cause {
+        StepCause::HistoryTaken => StepCause::HistoryKeptOut,
+        other => other,
+    })?;
     if !session.conn.is_pooled() {
         // It lets go of the lock that covered the script.
         session.as_ours().await?;
@@ -212,7 +274,8 @@ async fn one(
                 refuse_cascade(&mut session.conn, statement.text).await?;
             }
             guard.statement(&mut session.conn, statement.text, false).await?;
-            Ok(session.conn.batch_alone(statement.text).await?)
+            let ran = session.conn.batch_alone(statement.text).await;
+            ran.map_err(|error| explained(statement.text, error))
         }
         Dialect::Postgres => postgres(session, step, number, statement, note).await,
     }

@@ -45,6 +45,16 @@ fn reversibles(numbers: &BTreeSet<u32>) -> Catalog {
     catalog(Dialect::Sqlite, numbers.iter().copied().map(reversible).collect())
 }
 
+/// The same, outside a transaction.
+fn outside(numbers: impl IntoIterator<Item = u32>) -> Catalog {
+    let one = |number| {
+        let mut migration = reversible(number);
+        migration.metadata.run_in_transaction = false;
+        migration
+    };
+    catalog(Dialect::Sqlite, numbers.into_iter().map(one).collect())
+}
+
 /// These are applied, with the scripts that [`reversible`] gives them.
 fn history(applied: impl IntoIterator<Item = u32>) -> History {
     let row = |number| (version(number), Some(reversible(number).checksum));
@@ -252,7 +262,7 @@ fn an_interrupted_script_is_refused_until_it_is_resumed(
     #[case] direction: Direction,
     #[case] goal: Goal,
 ) {
-    let catalog = reversibles(&BTreeSet::from([1, 2, 3]));
+    let catalog = outside([1, 2, 3]);
     let applied = if direction == Direction::Up { vec![] } else { vec![1, 2, 3] };
     let history = History { interrupted: Some(interrupted(2, direction, 5)), ..history(applied) };
 
@@ -271,7 +281,7 @@ fn an_interrupted_script_is_not_resumed_the_other_way(
     #[case] direction: Direction,
     #[case] goal: Goal,
 ) {
-    let catalog = reversibles(&BTreeSet::from([1, 2]));
+    let catalog = outside([1, 2]);
     let history = History { interrupted: Some(interrupted(2, direction, 0)), ..history([1]) };
 
     let refused = plan(&catalog, &[], &history, &goal, RESUME).unwrap_err();
@@ -281,7 +291,7 @@ fn an_interrupted_script_is_not_resumed_the_other_way(
 
 #[test]
 fn an_interrupted_script_that_was_edited_since_is_not_resumed() {
-    let catalog = reversibles(&BTreeSet::from([1, 2]));
+    let catalog = outside([1, 2]);
     let began = Checksum::of("as it was");
     let interrupted = Interrupted { checksum: Some(began), ..interrupted(2, Direction::Up, 1) };
     let history = History { interrupted: Some(interrupted), ..history([1]) };
@@ -293,7 +303,7 @@ fn an_interrupted_script_that_was_edited_since_is_not_resumed() {
 
 #[test]
 fn an_edit_after_what_an_interrupted_script_has_done_can_be_accepted() {
-    let catalog = reversibles(&BTreeSet::from([1, 2]));
+    let catalog = outside([1, 2]);
     let began = Checksum::of("as it was");
     let interrupted = Interrupted { checksum: Some(began), ..interrupted(2, Direction::Up, 0) };
     let history = History { interrupted: Some(interrupted), ..history([1]) };
@@ -431,4 +441,34 @@ fn code_must_be_there_on_the_way_up_alone() {
     let plan = plan(&catalog, &both, &history([1]), &Goal::Head, STRICT).unwrap();
     let names: Vec<_> = plan.steps.iter().map(|step| step.code.map(|code| code.name)).collect();
     assert_eq!(names, [Some("a/1"), None]);
+}
+
+#[rstest]
+#[case::up(Direction::Up, Goal::Head)]
+#[case::down(Direction::Down, Goal::Base)]
+fn an_interrupted_script_that_is_to_run_in_a_transaction_now_is_refused(
+    #[case] direction: Direction,
+    #[case] goal: Goal,
+    #[values(LENIENT, RESUME)] policy: Policy,
+) {
+    let catalog = reversibles(&BTreeSet::from([1, 2]));
+    let history = History { interrupted: Some(interrupted(2, direction, 1)), ..history([1, 2]) };
+
+    let refused = plan(&catalog, &[], &history, &goal, policy).unwrap_err();
+
+    assert_eq!(refused.0, [Refusal::InTransactionNow { version: version(2), done: 1 }]);
+}
+
+#[rstest]
+fn an_interrupted_script_whose_folder_is_gone_is_refused(
+    #[values(LENIENT, RESUME)] policy: Policy,
+) {
+    let catalog = outside([1]);
+    let direction = Direction::Up;
+    let history = History { interrupted: Some(interrupted(2, direction, 1)), ..history([1]) };
+
+    let refused = plan(&catalog, &[], &history, &Goal::Head, policy).unwrap_err();
+
+    let expected = Refusal::InterruptedMissing { version: version(2), direction, done: 1 };
+    assert_eq!(refused.0, [expected]);
 }

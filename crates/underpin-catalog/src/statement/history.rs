@@ -6,7 +6,8 @@ use crate::Dialect;
 /// The first of `tables` that the statement drops, empties, renames or takes rows out of, as it is
 /// named there.
 ///
-/// Triggers and functions written in SQL are read to their end, strings are not.
+/// Triggers and functions written in SQL are read to their end, strings are not, but for those of a `DO`,
+/// which runs them.
 #[must_use]
 pub fn changed_table(text: &str, dialect: Dialect, tables: &[&str]) -> Option<ObjectName> {
     let names = |text: &str| tables.iter().any(|table| contains(text, table));
@@ -30,7 +31,49 @@ pub fn changed_table(text: &str, dialect: Dialect, tables: &[&str]) -> Option<Ob
             return found;
         }
     }
-    None
+    run_strings(text, dialect).iter().find_map(|text| changed_table(text, dialect, tables))
+}
+
+/// Whether the statement drops or renames the PostgreSQL schema `schema`.
+#[must_use]
+pub fn takes_schema(text: &str, schema: &str) -> bool {
+    let dialect = Dialect::Postgres;
+    let mut words = Words::of(text, dialect);
+    while !words.rest().is_empty() {
+        if words.take(&["DROP", "SCHEMA"]) {
+            words.take(&["IF", "EXISTS"]);
+            if words.objects().iter().any(|one| one.name == schema) {
+                return true;
+            }
+        } else if words.take(&["ALTER", "SCHEMA"]) {
+            let named = words.object().is_some_and(|one| one.name == schema);
+            if named && words.take(&["RENAME"]) {
+                return true;
+            }
+        } else {
+            words.next();
+        }
+    }
+    run_strings(text, dialect).iter().any(|text| takes_schema(text, schema))
+}
+
+/// The strings of a `DO` and of what it executes.
+fn run_strings(text: &str, dialect: Dialect) -> Vec<String> {
+    let words = Words::of(text, dialect);
+    // `EXECUTE` runs a string in the body of a `DO`; in a `CREATE TRIGGER` it names a function.
+    let runs = match words.peek() {
+        Some(first) if first.is("DO") => true,
+        Some(first) if first.is("CREATE") => false,
+        _ => words.rest().iter().any(|word| word.is("EXECUTE")),
+    };
+    if dialect == Dialect::Sqlite || !runs {
+        return Vec::new();
+    }
+    let text = |word: &Word<'_>| match word {
+        Word::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    words.rest().iter().filter_map(text).collect()
 }
 
 /// Whether `text` has `name` in it, whatever the case of its letters.

@@ -63,8 +63,9 @@ impl TableChange {
 
 fn table(words: &mut Words<'_>) -> Option<String> {
     let ObjectName { schema, name } = words.object()?;
-    let temporary = schema.is_some_and(|schema| schema.eq_ignore_ascii_case("temp"));
-    (!temporary).then(|| name.to_ascii_lowercase())
+    // What is in another file, or in the temporary one, is nothing of this database.
+    let own = schema.is_none_or(|schema| schema.eq_ignore_ascii_case("main"));
+    own.then(|| name.to_ascii_lowercase())
 }
 
 /// Whether `keyword` is the first word of a statement, which comments and blanks do not precede.

@@ -68,6 +68,19 @@ impl Engine<'_> {
                 message.push(session.record(&Entry::new(migration, "stamp")));
             }
         }
+        // What was interrupted and is not in the catalog any more has no other way out.
+        let gone = history.interrupted.filter(|one| self.catalog.get(&one.version).is_none());
+        message.extend(gone.map(|one| {
+            session.record(&Entry {
+                version: &one.version,
+                name: "",
+                action: "stamp",
+                duration: "NULL".to_owned(),
+                running: None,
+                reason: None,
+                checksum: None,
+            })
+        }));
         session.looked(expected, &message, "stamp").await?;
         Ok(self.status_of(&session.refresh().await?))
     }
@@ -107,7 +120,7 @@ impl Engine<'_> {
                 entry.action = half.direction.action();
                 entry.running = Some(half.done);
                 if let Some(script) = half.direction.script(migration)? {
-                    entry.checksum = Checksum::of(&script);
+                    entry.checksum = Some(Checksum::of(&script));
                     if half.is_rewritten(&script, self.catalog.dialect()) {
                         let version = version.clone();
                         return Err(refused(Refusal::Rewritten { version, done: half.done }));
@@ -119,7 +132,7 @@ impl Engine<'_> {
             (None, Some(ran)) => *ran,
             (None, None) => return Err(refused(Refusal::NotApplied { version: version.clone() })),
         };
-        if ran.is_none_or(|ran| ran == entry.checksum) {
+        if ran.is_none_or(|ran| Some(ran) == entry.checksum) {
             return Err(refused(Refusal::NotEdited { version: version.clone() }));
         }
         let mut expected = None;

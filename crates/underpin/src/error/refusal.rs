@@ -66,6 +66,27 @@ pub enum Refusal {
          or finish by hand and record it with `underpin stamp`"
     )]
     Rewritten { version: Version, done: usize },
+    /// A script outside a transaction was interrupted, and is to run inside one now.
+    #[error(
+        "migration {version} was interrupted outside a transaction after {done} statements, and its \
+         `metadata.toml` now wants one, in which they would run again: set `run_in_transaction = false` \
+         again, or finish by hand and record it with `underpin stamp`"
+    )]
+    InTransactionNow { version: Version, done: usize },
+    /// A script outside a transaction was interrupted, and its folder is gone.
+    #[error(
+        "migration {version} was interrupted ({direction} script, {done} statements done) and is not among \
+         the migrations any more: put its folder back and go on with `underpin {} --resume`, or take back by \
+         hand what it did and record that with `underpin stamp`", verb(*direction)
+    )]
+    InterruptedMissing { version: Version, direction: Direction, done: usize },
+    /// A script outside a transaction ran, and left what it must not leave.
+    #[error(
+        "migration {version} ran outside a transaction, and this is wrong with what it left: {fault}\n  \
+         nothing takes it back: mend it by hand or restore a copy, and record what the database is with \
+         `underpin stamp`"
+    )]
+    Damaged { version: Version, fault: String },
     /// What a script had made in its session is gone with the session.
     #[error(
         "migration {version} cannot go on by itself: statement {statement} at line {line} of its \

@@ -55,6 +55,8 @@ pub enum Left {
     Statements(usize),
     /// What it did before it ended its own transaction, history not included.
     Committed,
+    /// What it did, and nothing that says how far it came: it took the history away.
+    WithoutHistory,
     /// Nobody knows: its end was not heard, and afterwards the history could not be read.
     Unknown,
 }
@@ -125,6 +127,15 @@ pub enum StepCause {
         /// How many rows.
         count: u64,
     },
+    /// SQLite: rows of other tables refer to a table that is dropped.
+    #[error(
+        "rows of other tables refer to `{table}`, which is dropped: if the table is built anew, set \
+         `foreign_keys = false` under `[underpin]` in `metadata.toml`; otherwise take those rows away first"
+    )]
+    Referred {
+        /// The table that is dropped.
+        table: String,
+    },
     /// A table that no script names has other rows than before.
     #[error("table `{table}`, which no script names, had {before} rows and would have {after}")]
     RowsChanged {
@@ -178,6 +189,12 @@ pub enum StepCause {
          engine"
     )]
     HistoryTaken,
+    /// What the engine writes into the history does not arrive there.
+    #[error(
+        "what the engine writes into the history does not arrive there: look for a trigger or a rule on \
+         `{DIESEL_TABLE}` or `{HISTORY_TABLE}`, and drop it"
+    )]
+    HistoryKeptOut,
     /// PostgreSQL: an index that no query uses.
     #[error(
         "index `{index}` is invalid: no query uses it, and as a unique one it does not hold: build it anew \
@@ -319,6 +336,10 @@ impl fmt::Display for StepError {
             )?,
             Left::Unknown => f.write_str(
                 "its end was not heard, so what of it is done is not known: see `underpin history`",
+            )?,
+            Left::WithoutHistory => f.write_str(
+                "what it did stays, and the history that says how far it came is gone: restore the tables \
+                 of the history, or record what the database is with `underpin stamp`",
             )?,
             Left::Statements(done) => {
                 write!(f, "{done} statements of it are done and stay: see `underpin history`")?;

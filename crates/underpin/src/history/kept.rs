@@ -59,8 +59,26 @@ impl Former {
 }
 
 impl Tables {
-    /// SQL that says whether both tables still have all that was there.
-    fn kept(&self, former: &Former) -> String {
+    /// SQL that says whether both tables have all that was there before `steps`, and what these record.
+    fn kept(&self, former: &Former, steps: &[Step<'_>]) -> String {
+        let mut expected = former.clone();
+        expected.advance(steps);
+        let applied = &expected.history.applied;
+        let gone = steps.iter().map(|step| &step.migration.version);
+        let gone: Vec<_> = gone
+            .filter(|version| !applied.contains_key(*version))
+            .map(|version| literal(version.as_str()))
+            .collect();
+        let kept = self.has_all(&expected);
+        if gone.is_empty() {
+            return kept;
+        }
+        let diesel = self.qualified(DIESEL_TABLE);
+        let gone = gone.join(", ");
+        format!("{kept} AND NOT EXISTS (SELECT 1 FROM {diesel} WHERE version IN ({gone}))")
+    }
+
+    fn has_all(&self, former: &Former) -> String {
         let (diesel, own) = (self.qualified(DIESEL_TABLE), self.qualified(HISTORY_TABLE));
         let versions: Vec<_> =
             former.history.applied.keys().map(|version| literal(version.as_str())).collect();
@@ -82,12 +100,10 @@ impl Tables {
 impl Session<'_> {
     /// PostgreSQL: the statement that ends the transaction of `steps` when rows of the history are gone.
     pub(crate) fn history_is_kept(&self, steps: &[Step<'_>]) -> String {
-        let mut expected = self.former.clone();
-        expected.advance(steps);
         let body = format!(
             "BEGIN IF NOT ({}) THEN RAISE EXCEPTION 'the history is not whole' USING ERRCODE = \
              '{TAKEN_AWAY}'; END IF; END",
-            self.tables.made().kept(&expected)
+            self.tables.made().kept(&self.former, steps)
         );
         format!("DO {}", literal(&body))
     }
@@ -133,9 +149,8 @@ impl Session<'_> {
 
     /// Fails when rows of the history are gone that were there before `steps`, or that they made.
     pub(crate) async fn keep_history(&mut self, steps: &[Step<'_>]) -> Result<(), StepCause> {
-        let mut expected = self.former.clone();
-        expected.advance(steps);
-        let query = format!("SELECT CAST({} AS TEXT)", self.tables.made().kept(&expected));
+        let kept = self.tables.made().kept(&self.former, steps);
+        let query = format!("SELECT CAST({kept} AS TEXT)");
         match self.conn.text(&query).await?.as_deref() {
             Some("1" | "true") => Ok(()),
             _ => Err(StepCause::HistoryTaken),
@@ -144,6 +159,10 @@ impl Session<'_> {
 
     /// Refuses a statement that nothing can undo and that changes the history of this very schema.
     pub(crate) fn spares_history(&self, text: &str) -> Result<(), StepCause> {
+        let taken = |schema: &str| statement::takes_schema(text, schema);
+        if self.tables.schema().is_some_and(taken) {
+            return Err(StepCause::HistoryTaken);
+        }
         let Some(object) = changed(text, self.conn.dialect()) else { return Ok(()) };
         if object.schema.is_none() || object.schema.as_deref() == self.tables.schema() {
             return Err(StepCause::HistoryTaken);

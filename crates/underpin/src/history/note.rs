@@ -1,5 +1,7 @@
 //! What the newest row of a script under way says beside how many of its statements are done.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What a script outside a transaction has done, for going on with it.
@@ -16,6 +18,15 @@ pub struct Note {
     /// PostgreSQL: indexes that were invalid before the script began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalid: Vec<u32>,
+    /// SQLite: what dangled before the script began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dangling: Vec<String>,
+    /// SQLite: how many rows had each table that the script has dropped or renamed, until it did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows: BTreeMap<String, u64>,
+    /// SQLite: the whole script ran, and this is wrong with what it left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// A statement that PostgreSQL runs in several transactions, and that has begun.

@@ -19,11 +19,13 @@ pub(super) struct Kept {
     digests: Vec<u64>,
 }
 
-/// A column of a primary key, and its type.
+/// A column of a key, and its type.
 #[derive(Clone, PartialEq, Eq)]
 struct Column {
     name: String,
     kind: String,
+    /// Of the primary key, which a rebuild may rename.
+    primary: bool,
 }
 
 impl Kept {
@@ -49,14 +51,20 @@ impl Kept {
     }
 
     /// How many rows there are now, and how many of the former ones are not among them. Rows without a
-    /// key, or whose key is of another type by now, can only be counted.
+    /// key, or whose keys were all converted to another type, can only be counted.
     pub(super) async fn compare(&self, conn: &mut Conn) -> Result<(u64, u64), DbError> {
         let key_now = key(conn, &self.table).await?;
         let refers = match &self.refers {
             Some(column) if has_column(conn, &self.table, column).await? => Some(column.as_str()),
             _ => None,
         };
-        let same = !self.key.is_empty() && key_now.len() == self.key.len();
+        let same = !self.key.is_empty()
+            && key_now.len() == self.key.len()
+            && self
+                .key
+                .iter()
+                .zip(&key_now)
+                .all(|(one, other)| one.primary && other.primary || one == other);
         let now = digests(conn, &self.table, &key_now, refers).await?;
         let after = now.len() as u64;
         let fewer = self.rows().saturating_sub(after);
@@ -65,7 +73,9 @@ impl Kept {
         }
         let lost = missing(&self.digests, &now);
         let kinds = self.key.iter().zip(&key_now).all(|(one, other)| one.kind == other.kind);
-        Ok((after, if kinds { lost } else { fewer }))
+        // Another type that writes no key as before has converted all of them.
+        let converted = !kinds && lost == self.rows();
+        Ok((after, if converted { fewer } else { lost }))
     }
 }
 
@@ -82,15 +92,31 @@ fn missing(before: &[u64], now: &[u64]) -> u64 {
     missing
 }
 
-/// The columns of the primary key, in its order.
+/// The columns of the primary key, in its order. Without one, those of the first unique index by name
+/// that has no `NULL`.
 async fn key(conn: &mut Conn, table: &str) -> Result<Vec<Column>, DbError> {
-    let query = format!(
-        "SELECT json_array(name, upper(type)) FROM pragma_table_xinfo({}) WHERE pk > 0 ORDER BY pk",
-        literal(table)
+    let table = literal(table);
+    let primary = format!(
+        "SELECT json_array(name, upper(type)) FROM pragma_table_xinfo({table}) WHERE pk > 0 ORDER BY pk"
     );
-    let columns = conn.texts(&query).await?;
-    let read = |text: &String| serde_json::from_str::<(String, String)>(text).ok();
-    Ok(columns.iter().filter_map(read).map(|(name, kind)| Column { name, kind }).collect())
+    let columns = conn.texts(&primary).await?;
+    if !columns.is_empty() {
+        return Ok(read(&columns, true));
+    }
+    let unique = format!(
+        "SELECT json_array(x.name, upper(x.type)) FROM pragma_index_info((SELECT l.name FROM \
+         pragma_index_list({table}) AS l WHERE l.\"unique\" AND NOT l.partial AND NOT EXISTS (SELECT 1 FROM \
+         pragma_index_info(l.name) AS i LEFT JOIN pragma_table_xinfo({table}) AS c ON c.name = i.name \
+         WHERE c.\"notnull\" IS NOT 1) ORDER BY l.name LIMIT 1)) AS k \
+         JOIN pragma_table_xinfo({table}) AS x ON x.name = k.name ORDER BY k.seqno"
+    );
+    Ok(read(&conn.texts(&unique).await?, false))
+}
+
+fn read(columns: &[String], primary: bool) -> Vec<Column> {
+    let one = |text: &String| serde_json::from_str::<(String, String)>(text).ok();
+    let column = |(name, kind)| Column { name, kind, primary };
+    columns.iter().filter_map(one).map(column).collect()
 }
 
 async fn has_column(conn: &mut Conn, table: &str, column: &str) -> Result<bool, DbError> {

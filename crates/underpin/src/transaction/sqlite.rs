@@ -9,7 +9,7 @@ use crate::{
     Step, StepCause, StepReport,
     checkpoint::checkpoint,
     code,
-    rebuild::Guard,
+    rebuild::{Guard, explained},
     session::{Session, sqlite::Began},
 };
 
@@ -127,13 +127,14 @@ async fn one(
     session.conn.batch(&before).await.map_err(database)?;
     checkpoint();
     for (number, statement) in step.statements().iter().enumerate() {
-        let failed = |error: DbError| Failure {
+        let failed = |cause: StepCause| Failure {
             place: Some(place(number, statement)),
-            ..Failure::new(index, error)
+            ..Failure::new(index, cause)
         };
-        let looked = guard.statement(&mut session.conn, statement.text, enforced);
-        looked.await.map_err(failed)?;
-        session.conn.batch(statement.text).await.map_err(failed)?;
+        let looked = guard.statement(&mut session.conn, statement.text, enforced).await;
+        looked.map_err(|error| failed(error.into()))?;
+        let ran = session.conn.batch(statement.text).await;
+        ran.map_err(|error| failed(explained(statement.text, error)))?;
         checkpoint();
     }
     if !session.in_transaction().await {

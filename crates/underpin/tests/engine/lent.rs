@@ -132,7 +132,8 @@ fn a_script_that_fails_leaves_nothing_and_the_connection_as_it_was_postgres() {
 #[case::not_understood_postgres("SELECT 1;\nSELECT FROM nothing", Some(2))]
 #[case::no_sql_postgres("SELECT 1;\nSELEKT 1", Some(2))]
 #[case::its_claim_postgres(
-    "DO $$ BEGIN DELETE FROM __diesel_schema_migrations; INSERT INTO __diesel_schema_migrations VALUES ('0003'); END $$",
+    "DO $$ BEGIN EXECUTE 'DELETE FROM __diesel' || '_schema_migrations'; \
+     INSERT INTO __diesel_schema_migrations VALUES ('0003'); END $$",
     None
 )]
 fn the_step_that_failed_is_named(#[case] script: &str, #[case] statement: Option<usize>) {

@@ -166,3 +166,89 @@ fn a_fresh_database_is_the_same_as_a_grown_one() {
     assert_eq!(fresh.dump(), grown.dump());
     assert_eq!(fresh.texts("SELECT CAST(count(*) AS TEXT) FROM child"), ["2"]);
 }
+
+const KEYED: &str = "CREATE TABLE t (id INT PRIMARY KEY, n TEXT);
+    CREATE TABLE u (code TEXT NOT NULL UNIQUE, n TEXT);
+    INSERT INTO t VALUES (1, 'a'), (2, NULL), (3, 'c'); INSERT INTO u VALUES ('x', 'a'), ('y', NULL);";
+
+/// As many rows as before are not the same rows, also where a key has another type or is no primary one.
+#[rstest]
+#[case::another_type_of_the_key(
+    "CREATE TABLE new (id INTEGER PRIMARY KEY, n TEXT NOT NULL);
+     INSERT INTO new SELECT id, n FROM t WHERE n IS NOT NULL; INSERT INTO new VALUES (99, 'seed');
+     DROP TABLE t; ALTER TABLE new RENAME TO t;",
+    Some("table `t`")
+)]
+#[case::a_unique_key(
+    "CREATE TABLE new (code TEXT NOT NULL UNIQUE, n TEXT NOT NULL);
+     INSERT INTO new SELECT code, n FROM u WHERE n IS NOT NULL; INSERT INTO new VALUES ('z', 'seed');
+     DROP TABLE u; ALTER TABLE new RENAME TO u;",
+    Some("table `u`")
+)]
+#[case::all_rows_under_another_type(
+    "CREATE TABLE new (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO new SELECT id, n FROM t;
+     DROP TABLE t; ALTER TABLE new RENAME TO t;",
+    None
+)]
+#[case::keys_that_are_converted(
+    "CREATE TABLE new (id TEXT PRIMARY KEY, n TEXT); INSERT INTO new SELECT 'id-' || id, n FROM t;
+     DROP TABLE t; ALTER TABLE new RENAME TO t;",
+    None
+)]
+#[case::a_unique_key_that_goes(
+    "CREATE TABLE new (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO new (n) SELECT n FROM u;
+     DROP TABLE u; ALTER TABLE new RENAME TO u;",
+    None
+)]
+fn sqlite_rows_that_are_gone_are_not_made_up_for_by_others(
+    #[case] script: &str,
+    #[case] lost: Option<&str>,
+    #[values(true, false)] foreign_keys: bool,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let mut change = migration(2, "rebuild", script, "");
+    change.metadata.foreign_keys = foreign_keys;
+    let catalog = catalog(Dialect::Sqlite, vec![migration(1, "keyed", KEYED, ""), change]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+
+    let result =
+        migrate(&db, &catalog, &Goal::Head).map_err(|error| underpin::exit::explain(&error));
+
+    match lost {
+        Some(table) => {
+            let error = result.unwrap_err();
+            assert!(error.contains(table) && error.contains("would be gone"), "{error}");
+        }
+        None => assert!(result.is_ok(), "{result:?}"),
+    }
+}
+
+/// Letters beyond ASCII have no second form in SQLite's names.
+#[rstest]
+fn sqlite_a_deletion_is_meant_whatever_letters_the_name_has() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let base = "CREATE TABLE Ünits (id INTEGER PRIMARY KEY); INSERT INTO Ünits VALUES (1), (2)";
+    let change = rebuild("DELETE FROM Ünits WHERE id = 2");
+    let catalog = catalog(Dialect::Sqlite, vec![migration(1, "base", base, ""), change]);
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+}
+
+/// What is dropped elsewhere takes no rows of the database along.
+#[rstest]
+#[case::of_another_file(
+    "ATTACH 'other.db' AS arch; CREATE TABLE arch.parent (id INTEGER PRIMARY KEY); DROP TABLE arch.parent"
+)]
+#[case::temporary("CREATE TEMP TABLE parent (id INTEGER PRIMARY KEY); DROP TABLE parent")]
+fn sqlite_a_table_of_the_same_name_elsewhere_may_go(#[case] script: &str) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let other = db.dir().join("other.db");
+    let script = script.replace("other.db", &other.display().to_string());
+    let mut change = migration(2, "elsewhere", &script, "");
+    change.metadata.run_in_transaction = false;
+    let catalog = catalog(Dialect::Sqlite, vec![migration(1, "parents", PARENTS, ""), change]);
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(db.texts("SELECT id FROM child ORDER BY id"), ["10", "11", "12"]);
+}

@@ -277,3 +277,67 @@ fn a_version_that_is_written_in_another_way_is_not_run_again(#[case] dialect: Di
     let Error::Refused(refused) = error else { panic!("{error:?}") };
     assert!(matches!(&refused.0[0], Refusal::Respelled { .. }), "{refused}");
 }
+
+/// A row that the engine writes is there, or the run says that it is not.
+#[rstest]
+#[case::sqlite_diesel(
+    Dialect::Sqlite,
+    "CREATE TRIGGER x BEFORE INSERT ON __diesel_schema_migrations BEGIN SELECT RAISE(IGNORE); END"
+)]
+#[case::sqlite_ours(
+    Dialect::Sqlite,
+    "CREATE TRIGGER x BEFORE INSERT ON underpin_history BEGIN SELECT RAISE(IGNORE); END"
+)]
+#[case::postgres_diesel(
+    Dialect::Postgres,
+    "CREATE RULE x AS ON INSERT TO __diesel_schema_migrations DO INSTEAD NOTHING"
+)]
+#[case::postgres_ours(
+    Dialect::Postgres,
+    "CREATE RULE x AS ON INSERT TO underpin_history DO INSTEAD NOTHING"
+)]
+fn a_script_outside_a_transaction_is_not_applied_when_no_row_says_so(
+    #[case] dialect: Dialect,
+    #[case] keeps_out: &str,
+) {
+    let db = TestDb::new(dialect);
+    let all = catalog(dialect, vec![table(1), outside(2, "INSERT INTO t1 VALUES (7)", "")]);
+    migrate(&db, &all, &Goal::Up(1)).unwrap();
+    db.batch(keeps_out);
+
+    for _ in 0..2 {
+        let error = explain(&migrate(&db, &all, &Goal::Head).unwrap_err());
+        let told = error.contains("does not arrive there") || error.contains("interrupted");
+        assert!(told, "{error}");
+    }
+
+    assert_eq!(applied(&db), ["0001"]);
+    assert!(db.texts("SELECT id FROM t1 WHERE id = 7").len() <= 1);
+}
+
+/// Nothing undoes it, so the statement that takes the history along does not run; where nobody can see it
+/// coming, the message says what happened.
+#[rstest]
+#[case::in_code("DO $$ BEGIN DROP TABLE __diesel_schema_migrations; END $$", true)]
+#[case::executed("DO $$ BEGIN EXECUTE 'DROP TABLE underpin_history'; END $$", true)]
+#[case::with_its_schema("DROP SCHEMA public CASCADE", true)]
+#[case::renamed_with_its_schema("ALTER SCHEMA \"public\" RENAME TO gone", true)]
+#[case::in_built_code("DO $$ BEGIN EXECUTE 'DROP TABLE under' || 'pin_history'; END $$", false)]
+fn postgres_outside_a_transaction_the_history_is_not_taken_along(
+    #[case] text: &str,
+    #[case] is_seen: bool,
+) {
+    let db = TestDb::new(Dialect::Postgres);
+    let all = catalog(Dialect::Postgres, vec![table(1), outside(2, text, "")]);
+    migrate(&db, &all, &Goal::Up(1)).unwrap();
+
+    let error = explain(&migrate(&db, &all, &Goal::Head).unwrap_err());
+
+    let named = error.contains("underpin_history") || error.contains("__diesel_schema_migrations");
+    assert!(named, "{error}");
+    if is_seen {
+        assert_eq!(applied(&db), ["0001"]);
+    } else {
+        assert!(error.contains("is gone: restore the tables of the history"), "{error}");
+    }
+}

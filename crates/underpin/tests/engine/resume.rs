@@ -297,3 +297,108 @@ fn a_commit_that_nobody_wrote_down_is_gone_on_with(#[case] commit: &str) {
 
     assert_eq!(lines(&db), ["1", "2", "4321ms"]);
 }
+
+/// What was run outside a transaction would run again in one.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_script_that_began_outside_a_transaction_never_goes_on_inside_one(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let script = format!("{ONE}; INSERT INTO later VALUES (1); {TWO}");
+    let first = logging(dialect, &script);
+    migrate(&db, &first, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (a INTEGER)");
+    let log = first.migrations()[0].clone();
+    let inside = catalog(dialect, vec![log, migration(2, "outside", &script, "")]);
+
+    let error = resume(&db, &inside).unwrap_err();
+
+    let Error::Refused(refused) = error else { panic!("{error:?}") };
+    assert!(matches!(&refused.0[..], [Refusal::InTransactionNow { done: 1, .. }]), "{refused}");
+    assert_eq!(lines(&db), ["1"]);
+    resume(&db, &first).unwrap();
+    assert_eq!(lines(&db), ["1", "2"]);
+}
+
+const DAMAGED: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO p VALUES (1, 'a'), (2, 'b');
+    CREATE VIEW v AS SELECT n FROM p; CREATE VIEW w AS SELECT * FROM v;
+    CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO t VALUES (1, 'a'), (2, 'b');
+    CREATE TABLE c (id INTEGER PRIMARY KEY, t INTEGER REFERENCES t (id)); INSERT INTO c VALUES (1, 2);";
+
+/// Whatever is wrong when a script has run is as wrong when a later run looks, also where the script was
+/// interrupted meanwhile.
+#[rstest]
+#[case::a_view_breaks("DROP VIEW v;", "")]
+#[case::a_rebuild_loses_a_row(
+    "CREATE TABLE new (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO new SELECT * FROM p WHERE id = 1;
+     DROP VIEW w; DROP VIEW v; DROP TABLE p; ALTER TABLE new RENAME TO p;",
+    ""
+)]
+#[case::rows_refer_to_none(
+    "PRAGMA foreign_keys = OFF; DROP TABLE t;",
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, n TEXT);"
+)]
+fn sqlite_what_is_wrong_stays_wrong_for_the_run_that_goes_on(
+    #[case] before: &str,
+    #[case] after: &str,
+    #[values(false, true)] interrupted: bool,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let between = if interrupted { "INSERT INTO later VALUES (1);" } else { "" };
+    let script = format!("{before} {between} {after}");
+    let base = migration(1, "base", DAMAGED, "");
+    let all = catalog(Dialect::Sqlite, vec![base, outside(2, &script, "")]);
+    migrate(&db, &all, &Goal::Head).unwrap_err();
+    if interrupted {
+        db.batch("CREATE TABLE later (a INTEGER)");
+        resume(&db, &all).unwrap_err();
+    }
+
+    for again in [resume(&db, &all), migrate(&db, &all, &Goal::Head)] {
+        let Err(Error::Refused(refused)) = again else { panic!("{again:?}") };
+        assert!(matches!(&refused.0[..], [Refusal::Damaged { .. }]), "{refused}");
+        assert!(refused.to_string().contains("underpin stamp"), "{refused}");
+    }
+    assert_eq!(applied(&db), ["0001"]);
+    // A person decides what it is.
+    with_engine(&db, &all, Options::default(), async |engine| {
+        engine.stamp(Some(&"0002".parse().unwrap()), true).await.unwrap();
+    });
+    migrate(&db, &all, &Goal::Head).unwrap();
+}
+
+/// Rows that a script says it takes may go, whichever run says it.
+#[rstest]
+fn sqlite_what_a_script_deletes_before_it_is_interrupted_may_go() {
+    let db = TestDb::new(Dialect::Sqlite);
+    let script = "CREATE TABLE new (id INTEGER PRIMARY KEY, n TEXT); DELETE FROM t WHERE id = 1;
+        INSERT INTO new SELECT * FROM t; DROP TABLE c; DROP TABLE t; INSERT INTO later VALUES (1);
+        ALTER TABLE new RENAME TO t";
+    let base = migration(1, "base", DAMAGED, "");
+    let all = catalog(Dialect::Sqlite, vec![base, outside(2, script, "")]);
+    migrate(&db, &all, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (a INTEGER)");
+
+    resume(&db, &all).unwrap();
+
+    assert_eq!(db.texts("SELECT n FROM t"), ["b"]);
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_interrupted_migration_whose_folder_is_gone_is_recorded_by_a_stamp(#[case] dialect: Dialect) {
+    let db = TestDb::new(dialect);
+    let first = logging(dialect, &[ONE, WRONG].join(";\n"));
+    migrate(&db, &first, &Goal::Head).unwrap_err();
+    let without = catalog(dialect, vec![first.migrations()[0].clone()]);
+    let refused = resume(&db, &without).unwrap_err();
+    assert!(refused.to_string().contains("not among the migrations any more"), "{refused}");
+
+    with_engine(&db, &without, Options::default(), async |engine| {
+        engine.stamp(Some(&"0001".parse().unwrap()), false).await.unwrap();
+    });
+
+    migrate(&db, &without, &Goal::Head).unwrap();
+    assert_eq!(applied(&db), ["0001"]);
+}

@@ -218,3 +218,34 @@ fn a_script_stops_when_the_lock_is_lost() {
     assert!(text.contains("the migration lock was lost"), "{text}");
     assert_eq!(own_tables(&db), ["t1"]);
 }
+
+/// Between two statements of such a script stands the engine's own record.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite, "INSERT INTO t1 VALUES (changes())")]
+#[case::postgres(Dialect::Postgres, "INSERT INTO t1 VALUES (lastval())")]
+fn what_speaks_of_the_statement_before_needs_a_transaction(
+    #[case] dialect: Dialect,
+    #[case] up: &str,
+) {
+    let db = TestDb::new(dialect);
+    let catalog = catalog(dialect, vec![table(1), outside(2, up, "")]);
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err().to_string();
+
+    assert!(error.contains("let the script run in a transaction"), "{error}");
+    assert!(own_tables(&db).is_empty(), "nothing runs");
+}
+
+#[rstest]
+fn a_transaction_that_a_script_leaves_open_is_refused(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values("BEGIN; INSERT INTO t1 VALUES (7)", "BEGIN; COMMIT; BEGIN; SELECT 1")] up: &str,
+) {
+    let db = TestDb::new(dialect);
+    let catalog = catalog(dialect, vec![table(1), outside(2, up, "")]);
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err().to_string();
+
+    assert!(error.contains("end it with `COMMIT`"), "{error}");
+    assert!(own_tables(&db).is_empty(), "nothing runs");
+}

@@ -109,7 +109,7 @@ const POSTGRES: &[Dialect] = &[Dialect::Postgres];
     "statements of it are done"
 )]
 #[case::chained_postgres(
-    "BEGIN; {MADE}; COMMIT AND CHAIN; {FAILS}",
+    "BEGIN; {MADE}; COMMIT AND CHAIN; {FAILS}; COMMIT",
     false,
     POSTGRES,
     "2 statements of it are done"
