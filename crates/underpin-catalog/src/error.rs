@@ -11,6 +11,9 @@ pub enum CatalogError {
     /// A file or folder could not be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// There is something else where a file should be, which might be read for ever.
+    #[error("cannot read `{}`: it is {what}, expected a file: put one in its place", path.display())]
+    NoRegularFile { path: PathBuf, what: &'static str },
     /// A file whose text is not UTF-8.
     #[error("`{}` is not UTF-8 (line {line}): it seems to be {encoding}: save it as UTF-8", path.display())]
     Encoding { path: PathBuf, line: usize, encoding: &'static str },
@@ -68,6 +71,13 @@ pub enum CatalogError {
         path.display().to_string().escape_debug()
     )]
     StrayScript { path: PathBuf },
+    /// A script beside those of a migration, which nobody would run.
+    #[error(
+        "`{}` would never run, for only `up.sql` and `down.sql` of a migration are read: write what it does \
+         into one of them, or move it out of this folder",
+        path.display().to_string().escape_debug()
+    )]
+    UnreadScript { path: PathBuf },
     /// A migration that only one dialect has.
     #[error("`{folder}` is missing for `{dialect}`: write its twin in `{}`", path.display())]
     NoTwin { folder: String, dialect: Dialect, path: PathBuf },

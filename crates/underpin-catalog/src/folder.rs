@@ -3,7 +3,8 @@
 //! Two layouts are understood: Diesel's flat one, `<dir>/<version>_<name>/up.sql`, for a set with
 //! one dialect, and one folder per dialect, `<dir>/<dialect>/<version>_<name>/up.sql`, whose names
 //! must be in lockstep. What Diesel's own tools ignore is ignored here: files, and folders whose
-//! name begins with a dot. Scripts are the exception: one beside the migrations is meant to run.
+//! name begins with a dot. Scripts are the exception: one beside the migrations, or beside the scripts of
+//! one, is meant to run.
 
 use std::{
     borrow::Cow,
@@ -14,7 +15,7 @@ use std::{
 
 use crate::{
     AlembicRevision, Catalog, CatalogError, Checksum, Dialect, Down, Metadata, Migration, Shape,
-    layout, metadata, shape,
+    layout, metadata, other_than_file, shape,
 };
 
 impl Catalog {
@@ -107,6 +108,7 @@ fn read_migration(path: &Path, folder: &str) -> Result<Migration, CatalogError> 
     let (version, name) = folder.split_once('_').ok_or_else(wrong_name)?;
     let up = read_optional(&path.join("up.sql"))?
         .ok_or_else(|| CatalogError::NoScript { path: path.to_owned() })?;
+    layout::check_beside(path)?;
     let settings = path.join("metadata.toml");
     let metadata = match read_optional(&settings)? {
         None => Metadata::DEFAULT,
@@ -156,11 +158,16 @@ fn read_alembic(adopt: &Path) -> Result<Vec<AlembicRevision>, CatalogError> {
     }
 }
 
-/// The text of a file, `None` when there is none.
+/// The text of a file, `None` when there is none. Whatever else has its name is not read: it might have no
+/// end.
 ///
 /// The mark that some editors put before a text is no part of it.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, CatalogError> {
-    let bytes = match fs::read(path) {
+    let found = fs::metadata(path);
+    if let Some(what) = found.as_ref().ok().and_then(|found| other_than_file(found.file_type())) {
+        return Err(CatalogError::NoRegularFile { path: path.to_owned(), what });
+    }
+    let bytes = match found.and_then(|_| fs::read(path)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(CatalogError::Read { path: path.to_owned(), source }),

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::CatalogError;
+use crate::{CatalogError, read_file};
 
 /// What to do with migrations of another program.
 const CONVERT: &str = "write each as a folder `<version>_<name>` with `up.sql` and, for the way back, \
@@ -42,11 +42,23 @@ pub(crate) fn check(dir: &Path, folders: &BTreeSet<String>) -> Result<(), Catalo
 
 /// Refuses `dir` when a script lies beside the folders of the migrations: it would never run.
 pub(crate) fn check_scripts(dir: &Path) -> Result<(), CatalogError> {
-    let is_script = |name: &String| ending(name).eq_ignore_ascii_case("sql");
-    match files(dir).into_iter().find(is_script) {
+    match files(dir).into_iter().find(|name| is_script(name)) {
         Some(name) => Err(CatalogError::StrayScript { path: dir.join(name) }),
         None => Ok(()),
     }
+}
+
+/// Refuses the folder of a migration when a script lies in it that is neither of its two.
+pub(crate) fn check_beside(dir: &Path) -> Result<(), CatalogError> {
+    let is_unread = |name: &String| is_script(name) && name != "up.sql" && name != "down.sql";
+    match files(dir).into_iter().find(is_unread) {
+        Some(name) => Err(CatalogError::UnreadScript { path: dir.join(name) }),
+        None => Ok(()),
+    }
+}
+
+fn is_script(name: &str) -> bool {
+    ending(name).eq_ignore_ascii_case("sql")
 }
 
 /// The folder above, as a person would name it.
@@ -99,7 +111,7 @@ const BY_NAME: [(&str, &str); 8] = [
 ];
 
 /// Programs whose migrations are written in their own language.
-const BY_ENDING: [(&str, &str); 9] = [
+const BY_ENDING: [(&str, &str); 10] = [
     ("py", "Alembic or Django"),
     ("rb", "Rails"),
     ("js", "Knex or another JavaScript program"),
@@ -108,8 +120,12 @@ const BY_ENDING: [(&str, &str); 9] = [
     ("exs", "Ecto"),
     ("cs", "Entity Framework"),
     ("rs", "SeaORM or refinery"),
+    ("go", "goose or another Go program"),
     ("xml", "Liquibase"),
 ];
+
+/// How the lists of changes end that Liquibase reads.
+const CHANGELOGS: [&str; 4] = ["xml", "yaml", "yml", "json"];
 
 /// Marks that programs read in a script.
 const BY_MARK: [(&str, &str); 4] = [
@@ -146,6 +162,10 @@ fn tool(
             return Some(("Alembic", format!("{folder}/{code}"), EXPORT));
         }
     }
+    // Before the scripts, which such a list may name.
+    if let Some(list) = files.iter().find(|name| is_changelog(dir, name)) {
+        return Some(("Liquibase", list.clone(), EXPORT));
+    }
     if let Some(script) = files.iter().find(|name| ending(name) == "sql") {
         return Some((script_tool(dir, script, files), script.clone(), CONVERT));
     }
@@ -169,9 +189,23 @@ fn is_numbered(name: &str) -> bool {
     name.contains(|letter: char| letter.is_ascii_digit())
 }
 
+/// Whether it is Liquibase's, by its name or by what every such list begins with.
+fn is_changelog(dir: &Path, name: &str) -> bool {
+    let ending = ending(name).to_ascii_lowercase();
+    CHANGELOGS.contains(&ending.as_str())
+        && (name.to_lowercase().contains("changelog")
+            || text(&dir.join(name)).contains("databasechangelog"))
+}
+
+/// The text of a file in small letters, empty where there is none.
+fn text(path: &Path) -> String {
+    let bytes = read_file(path).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).to_lowercase()
+}
+
 /// The program that reads a folder of scripts.
 fn script_tool(dir: &Path, script: &str, files: &[String]) -> &'static str {
-    let text = fs::read_to_string(dir.join(script)).unwrap_or_default().to_lowercase();
+    let text = text(&dir.join(script));
     if let Some((_, tool)) = BY_MARK.iter().find(|(mark, _)| text.contains(mark)) {
         return tool;
     }

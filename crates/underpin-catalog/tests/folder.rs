@@ -68,6 +68,9 @@ fn what_is_no_folder_of_a_migration_is_left_alone() {
     let dir = folder(&[
         ("sqlite/1_a/up.sql", ""),
         ("sqlite/1_a/notes.txt", "read by nobody"),
+        ("sqlite/1_a/up.sql.bak", "SELECT 'older'"),
+        ("sqlite/1_a/up.sql~", "SELECT 'older'"),
+        ("sqlite/1_a/.up.sql", "SELECT 'an editor at work'"),
         ("sqlite/1_a/old/up.sql", "SELECT 'old'"),
         ("sqlite/.2_b.sql", ""),
         ("sqlite/2_b.sql.orig", ""),
@@ -161,7 +164,8 @@ fn a_way_back_is_read_when_it_is_asked_for() {
     assert_eq!(later.down().unwrap().as_deref(), Some("SELECT -1"));
     let path = dir.path().join("2_b/down.sql");
     let error = unreadable.down().unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot read `{}`", path.display()));
+    let expected = "it is a directory, expected a file: put one in its place";
+    assert_eq!(error.to_string(), format!("cannot read `{}`: {expected}", path.display()));
 }
 
 /// So many that several threads read them.
@@ -200,6 +204,18 @@ fn of_hundreds_of_folders_the_first_that_is_wrong_is_named() {
 #[case::zeros_make_no_version(
     &[("1_a/up.sql", ""), ("001_b/up.sql", "")],
     "versions `001` and `1` differ in how they are written alone: rename one of them"
+)]
+#[case::zeros_after_letters_make_no_version(
+    &[("v1_a/up.sql", ""), ("V01_b/up.sql", "")],
+    "versions `V01` and `v1` differ in how they are written alone: rename one of them"
+)]
+#[case::a_dot_at_the_end_makes_no_version(
+    &[("1_a/up.sql", ""), ("1._b/up.sql", "")],
+    "versions `1` and `1.` differ in how they are written alone: rename one of them"
+)]
+#[case::a_zero_at_the_end_makes_no_version(
+    &[("1_a/up.sql", ""), ("1.0_b/up.sql", "")],
+    "versions `1` and `1.0` differ in how they are written alone: rename one of them"
 )]
 #[case::letters_make_no_version(
     &[("1A_a/up.sql", ""), ("1a_b/up.sql", "")],
@@ -331,6 +347,94 @@ fn a_link_to_a_script_beside_the_migrations_is_named() {
     assert!(matches!(read(dir.path()), Err(CatalogError::StrayScript { .. })));
 }
 
+#[rstest]
+fn a_script_beside_those_of_a_migration_is_named(
+    #[values("", "sqlite/")] layout: &str,
+    #[values("extra.sql", "up2.sql", "UP.SQL", "down.Sql", "up.sqlite.sql", "migration.sql")]
+    script: &str,
+) {
+    let migration = format!("{layout}1_a");
+    let dir = folder(&[
+        (&format!("{migration}/up.sql"), "SELECT 1"),
+        (&format!("{migration}/down.sql"), "SELECT -1"),
+        (&format!("{migration}/{script}"), "SELECT 2"),
+    ]);
+
+    let error = read(dir.path()).unwrap_err();
+
+    let CatalogError::UnreadScript { path } = &error else { panic!("{error}") };
+    assert_eq!(*path, dir.path().join(migration).join(script));
+    assert!(error.to_string().contains("only `up.sql` and `down.sql` of a migration are read"));
+}
+
+/// What stands under a name without being a file that ends.
+#[cfg(unix)]
+fn put(path: &Path, what: &str) {
+    match what {
+        "a directory" => fs::create_dir(path).unwrap(),
+        "a device" => std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+        "a socket" => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
+        _ => {
+            let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+            assert!(made.success());
+        }
+    }
+}
+
+#[cfg(unix)]
+#[rstest]
+fn what_has_no_end_is_not_read(
+    #[values(
+        "sqlite/1_a/up.sql",
+        "sqlite/1_a/down.sql",
+        "sqlite/1_a/metadata.toml",
+        "adopt/adopt.toml",
+        "adopt/sqlite/old/shape.toml",
+        "adopt/sqlite/old/schema.sql",
+        "adopt/sqlite/old/up.sql"
+    )]
+    name: &str,
+    #[values("a named pipe", "a device", "a socket", "a directory")] what: &str,
+) {
+    let dir = folder(&[
+        ("sqlite/1_a/up.sql", "SELECT 1"),
+        ("adopt/sqlite/old/shape.toml", "description = 'old'\nversion = '1'"),
+    ]);
+    let path = dir.path().join(name);
+    drop(fs::remove_file(&path));
+    put(&path, what);
+
+    // A way back is read when it is asked for.
+    let error = match read(dir.path()) {
+        Ok(catalog) => catalog.migrations()[0].down().unwrap_err(),
+        Err(error) => error,
+    };
+
+    let expected = format!("cannot read `{}`: it is {what}, expected a file", path.display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[cfg(unix)]
+#[rstest]
+fn a_layout_is_told_without_reading_what_has_no_end(
+    #[values("1_a.sql", "master.yaml")] name: &str,
+    #[values("a named pipe", "a device")] what: &str,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join(name), what);
+
+    assert!(read(dir.path()).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_script_is_the_script() {
+    let dir = folder(&[("kept.txt", "SELECT 1"), ("1_a/down.sql", "")]);
+    std::os::unix::fs::symlink("../kept.txt", dir.path().join("1_a/up.sql")).unwrap();
+
+    assert_eq!(read(dir.path()).unwrap().migrations()[0].up, "SELECT 1");
+}
+
 #[test]
 fn a_missing_twin_is_named_whichever_dialect_is_read() {
     let dir = folder(&[
@@ -426,6 +530,17 @@ proptest! {
 #[case::sql_migrate(&[("1_a.sql", "-- +migrate Up\nSELECT 1")], "of sql-migrate (`1_a.sql`)")]
 #[case::liquibase(&[("a.sql", "--liquibase formatted sql\nSELECT 1")], "of Liquibase (`a.sql`)")]
 #[case::liquibase_in_xml(&[("changelog-1.xml", "")], "of Liquibase (`changelog-1.xml`)")]
+#[case::liquibase_without_a_number(&[("changelog.xml", "")], "of Liquibase (`changelog.xml`)")]
+#[case::liquibase_in_yaml(&[("db.changelog-master.yaml", "")], "of Liquibase (`db.changelog-master.yaml`)")]
+#[case::liquibase_in_short_yaml(&[("changelog.yml", "")], "of Liquibase (`changelog.yml`)")]
+#[case::liquibase_in_json(&[("db.changelog-1.0.JSON", "")], "of Liquibase (`db.changelog-1.0.JSON`)")]
+#[case::liquibase_by_another_name(
+    &[("master.yaml", "databaseChangeLog:\n"), ("1_a.sql", "SELECT 1")],
+    "of Liquibase (`master.yaml`)"
+)]
+#[case::other_yaml(&[("compose.yaml", "services:\n")], "no migration in `DIR`")]
+#[case::goose_in_go(&[("00001_x.go", "")], "of goose or another Go program (`00001_x.go`)")]
+#[case::go_without_a_number(&[("main.go", "")], "no migration in `DIR`")]
 #[case::alembic(&[("env.py", ""), ("versions/ae1027a6acf_a.py", "")], "of Alembic (`env.py`)")]
 #[case::alembics_versions(&[("versions/ae1027a6acf_a.py", "")], "of Alembic (`versions/ae1027a6acf_a.py`)")]
 #[case::within_alembics_versions(&[("ae1027a6acf_a.py", "")], "of Alembic or Django (`ae1027a6acf_a.py`)")]

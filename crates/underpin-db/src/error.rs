@@ -32,6 +32,12 @@ pub enum ConnectError {
          copies of them", path.display()
     )]
     Names { path: PathBuf, names: u64 },
+    /// A journal of SQLite's lies there without its database. SQLite would delete it.
+    #[error(
+        "`{}` holds changes of a database, but `{}` {}: put the database back beside it, or move that file \
+         away: SQLite would delete it", journal.display(), path.display(), lost(*there)
+    )]
+    LostDatabase { path: PathBuf, journal: PathBuf, there: bool },
     /// Another program writes to the SQLite file.
     #[error(
         "another program writes to `{}`: stop it, or wait longer for it with `--lock-wait`",
@@ -62,6 +68,10 @@ pub enum ConnectError {
     /// The server was reached and said no.
     #[error("PostgreSQL at {target} refused the connection: {source}")]
     Refused { target: String, source: DbError },
+}
+
+fn lost(there: bool) -> &'static str {
+    if there { "has no bytes" } else { "is not there" }
 }
 
 /// What `sqlite:///tmp/app.db` was to mean, where only the absolute directory is there.
@@ -261,7 +271,9 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
+        // Words of the cause may stand anywhere in the text by chance; told is what the text ends with.
+        let told = text == cause_text || text.ends_with(&format!(": {cause_text}"));
+        if !told && !cause_text.is_empty() {
             text = format!("{text}: {cause_text}");
         }
         source = cause.source();
@@ -271,7 +283,28 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::DbError;
+    use super::{DbError, with_causes};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Caused {
+        text: &'static str,
+        source: DbError,
+    }
+
+    #[test]
+    fn a_cause_is_told_unless_the_text_ends_with_it() {
+        for (text, cause, told) in [
+            ("cannot read a file", "a", "cannot read a file: a"),
+            ("nothing was left", "left", "nothing was left: left"),
+            ("cannot read: a", "a", "cannot read: a"),
+            ("a", "a", "a"),
+            ("cannot read", "", "cannot read"),
+        ] {
+            let source = DbError { message: cause.to_owned(), ..DbError::default() };
+            assert_eq!(with_causes(&Caused { text, source }), told);
+        }
+    }
 
     fn error(sqlstate: &str, message: &str) -> DbError {
         DbError {

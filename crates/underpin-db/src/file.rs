@@ -1,11 +1,13 @@
 //! Which file a path means, and whether SQLite may be let near it.
 
 use std::{
-    fs::{self, File, FileType, Metadata},
-    io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+    fs::{self, File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
+
+use underpin_catalog::other_than_file;
 
 use crate::{Access, ConnectError, DbError};
 
@@ -105,6 +107,24 @@ impl DatabaseFile {
         ["-wal", "-journal"].into_iter().any(holds)
     }
 
+    /// Fails when a journal lies here without its database. SQLite deletes what lies beside a file that is
+    /// new or has no bytes, whatever was committed to it and however the file is opened.
+    pub(crate) fn loses_no_journal(&self) -> Result<(), ConnectError> {
+        let has_bytes = || fs::metadata(&self.path).is_ok_and(|file| file.len() > 0);
+        if has_bytes() {
+            return Ok(());
+        }
+        let journals = ["-wal", "-journal"].map(|end| self.beside(end));
+        match journals.into_iter().find(|journal| holds_changes(journal)) {
+            // Asked again: whoever made the database meanwhile had it before its journal.
+            Some(journal) if !has_bytes() => {
+                let there = self.path.exists();
+                Err(ConnectError::LostDatabase { path: self.path.clone(), journal, there })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Opens it for reading, and never waits for it: what was a file may be something else by now.
     ///
     /// Closing what this gives ends the locks that SQLite has on the file for this process: use it where
@@ -148,19 +168,26 @@ impl DatabaseFile {
                 Err(ConnectError::ReadOnly(path.to_owned()))
             }
             None if access != Access::Create => Err(ConnectError::NoFile(path.to_owned())),
-            _ => Ok(()),
+            _ => self.loses_no_journal(),
         }
     }
 }
 
-/// What stands where a file should, for people.
-pub(crate) fn other_than_file(kind: FileType) -> Option<&'static str> {
-    match kind {
-        _ if kind.is_file() => None,
-        _ if kind.is_dir() => Some("a directory"),
-        _ if kind.is_fifo() => Some("a named pipe"),
-        _ if kind.is_socket() => Some("a socket"),
-        _ => Some("a device"),
+/// Whether the file at `path` is a journal that somebody may still need. A rollback journal of a database
+/// that had no pages yet is none: taking back what began there leaves nothing, and each new database has one
+/// for a moment. See <https://www.sqlite.org/fileformat2.html#the_rollback_journal>.
+fn holds_changes(path: &Path) -> bool {
+    /// Magic number, number of pages, nonce; then the pages that the database had.
+    const PAGES: usize = 16;
+    let rollback = path.as_os_str().as_encoded_bytes().ends_with(b"-journal");
+    let mut head = [0; PAGES + 4];
+    match fs::metadata(path) {
+        Ok(file) if file.len() == 0 => false,
+        Ok(file) if rollback && file.is_file() => {
+            let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+            read.is_err() || head[PAGES..] != [0; 4]
+        }
+        found => found.is_ok(),
     }
 }
 

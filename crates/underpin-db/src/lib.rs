@@ -31,7 +31,7 @@ pub use options::{Access, ConnectOptions};
 pub use pool::{Db, PgConn, PoolOptions, PoolState};
 pub use pooled::{PgManager, PooledPgConn};
 pub use postgres::percent_decoded;
-pub use underpin_catalog::Dialect;
+pub use underpin_catalog::{Dialect, read_file};
 pub use url::{DatabaseUrl, UrlError};
 pub use work::{DbConn, Rows, Work};
 

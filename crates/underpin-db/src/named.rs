@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use underpin_catalog::other_than_file;
+
 use crate::{FileId, file};
 
 /// A file that processes lock under a name that they agree on.
@@ -51,7 +53,7 @@ impl NamedFile {
 
     fn of(path: &Path, file: File) -> io::Result<Self> {
         let found = file.metadata()?;
-        if let Some(what) = file::other_than_file(found.file_type()) {
+        if let Some(what) = other_than_file(found.file_type()) {
             return Err(io::Error::other(format!(
                 "it is {what}, expected a file of ours: remove it"
             )));

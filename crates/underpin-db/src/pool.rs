@@ -87,9 +87,9 @@ impl Db {
         drop(url.connect(&connect).await?);
         let db = match &url.target {
             Target::Sqlite(sqlite::Place::File(path)) => {
-                let uri = sqlite::uri(DatabaseFile::find(path)?.path(), "mode=rw");
-                let writer = sqlite_pool(&uri, 1, options, false);
-                let readers = sqlite_pool(&uri, options.size, options, true);
+                let file = DatabaseFile::find(path)?;
+                let writer = sqlite_pool(&file, 1, options, false);
+                let readers = sqlite_pool(&file, options.size, options, true);
                 Self::Sqlite { writer, readers }
             }
             Target::Sqlite(sqlite::Place::Memory) => {
@@ -182,16 +182,23 @@ fn state<M: bb8::ManageConnection>(name: &'static str, pool: &Pool<M>) -> PoolSt
 }
 
 fn sqlite_pool(
-    uri: &str,
+    file: &DatabaseFile,
     size: u32,
     options: &PoolOptions,
     query_only: bool,
 ) -> Pool<AsyncDieselConnectionManager<SqliteConn>> {
+    let uri = sqlite::uri(file.path(), "mode=rw");
+    let file = file.clone();
     let mut config = ManagerConfig::default();
     config.recycling_method = RecyclingMethod::Fast;
     config.custom_setup = Box::new(move |url| {
+        // The file may have been replaced since the first connection was opened.
+        let refused = file.loses_no_journal().err();
         async move {
             use diesel_async::SimpleAsyncConnection as _;
+            if let Some(error) = refused {
+                return Err(diesel::ConnectionError::BadConnection(error.to_string()));
+            }
             let mut conn = inline::connect(url).await?;
             if query_only {
                 conn.batch_execute("PRAGMA query_only = ON")

@@ -22,6 +22,7 @@ use tokio_postgres::{
 use crate::{ConnectError, ConnectOptions, DbError, PgClient, error::with_causes, url};
 
 mod announced;
+mod foreign;
 mod pgpass;
 pub(crate) mod session;
 mod settings;
@@ -74,7 +75,7 @@ impl Server {
         let [mode, root, passfile, options] = settings;
         let ports = ports(environment)?;
         let url = with_port(&url, ports.first().copied());
-        let mut config: Config = url.parse().map_err(|error| with_causes(&error))?;
+        let mut config: Config = url.parse().map_err(|error| foreign::explain(&url, &error))?;
         let mode = mode.or_else(|| environment.get("PGSSLMODE"));
         let mode: Mode = mode.as_deref().unwrap_or("prefer").parse()?;
         let root = root.or_else(|| environment.get("PGSSLROOTCERT"));

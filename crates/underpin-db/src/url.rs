@@ -41,7 +41,13 @@ pub enum UrlError {
          four slashes"
     )]
     NoPath { text: String },
-    /// It has options that SQLite files do not take here.
+    /// It has a user or a password in it, which no message may show.
+    #[error(
+        "expected a path, found a user or a password before `@`, which an SQLite file does not have: leave out \
+         what stands before the path, or write `sqlite:./…` where it is part of it"
+    )]
+    SqliteUser,
+    /// It has options that SQLite files do not take here. No value of one that is not known is in it.
     #[error("`?{options}` is not understood in an SQLite URL: leave it out")]
     SqliteOptions { options: String },
     /// It names PostgreSQL and cannot be understood.
@@ -208,8 +214,11 @@ fn place(text: &str, rest: &str) -> Result<Place, UrlError> {
         None => rest,
     };
     let (path, options) = path.split_once('?').unwrap_or((path, ""));
+    if names_user(rest) {
+        return Err(UrlError::SqliteUser);
+    }
     if !options.is_empty() {
-        return Err(UrlError::SqliteOptions { options: options.to_owned() });
+        return Err(UrlError::SqliteOptions { options: named(options) });
     }
     let machine = rest.starts_with("//") && !rest.starts_with("///");
     match path {
@@ -223,6 +232,45 @@ fn place(text: &str, rest: &str) -> Result<Place, UrlError> {
         ":memory:" => Ok(Place::Memory),
         path => Ok(Place::File(path.into())),
     }
+}
+
+/// Whether a user or a password stands before the path, as in `sqlite://user:password@/app.db`. After two
+/// slashes that is where other programs look for them, and a password may hold what would end it.
+fn names_user(rest: &str) -> bool {
+    let path = rest.trim_start_matches('/');
+    let first = path.split(['/', '?']).next().unwrap_or_default();
+    if rest.len() - path.len() == 2 {
+        return first.contains('@') || first.contains(':') && path.contains('@');
+    }
+    first.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+}
+
+/// Options of SQLite's own form of a URL, which hold no secret.
+const SQLITE_OPTIONS: [&str; 8] = [
+    "mode=ro",
+    "mode=rw",
+    "mode=rwc",
+    "mode=memory",
+    "cache=shared",
+    "cache=private",
+    "immutable=1",
+    "nolock=1",
+];
+
+/// Options for people: of one that nobody here knows the name alone, for its value may be a key.
+fn named(options: &str) -> String {
+    let one = |option: &str| match option.split_once('=') {
+        _ if SQLITE_OPTIONS.contains(&option) => option.to_owned(),
+        Some((name, _)) if is_name(name) => format!("{name}=…"),
+        _ => "…".to_owned(),
+    };
+    options.split('&').map(one).collect::<Vec<_>>().join("&")
+}
+
+/// Whether it looks like the name of a parameter, and not like a part of a password.
+pub(crate) fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    !text.is_empty() && text.chars().all(fits)
 }
 
 impl FromStr for DatabaseUrl {

@@ -17,9 +17,11 @@ use underpin_projects::Settings as ProjectSettings;
 
 use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
+mod file;
 mod keys;
 mod unknown;
 
+use file::read_file;
 use keys::{Keys, directory, flag, hosts, level, origins, positive};
 
 /// What the service is told. `.env.example` explains every key. Printing it shows no password.
@@ -180,22 +182,6 @@ impl Config {
         };
         if keys.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(keys.errors)) }
     }
-}
-
-/// The keys of a file; a file that nobody asked for may be missing.
-fn read_file(path: &Path, wanted: bool) -> Result<HashMap<String, String>, String> {
-    if !wanted && !path.exists() {
-        return Ok(HashMap::new());
-    }
-    let lines = dotenvy::from_path_iter(path)
-        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    // The error of a bad line quotes the line, which may hold a password.
-    lines.collect::<Result<_, _>>().map_err(|_| {
-        format!(
-            "`{}` has a line that is not `KEY=value` (quote values with spaces)",
-            path.display()
-        )
-    })
 }
 
 impl FromStr for Environment {

@@ -17,12 +17,12 @@ pub mod nats;
 mod schema;
 mod shutdown;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::{oneshot, watch},
 };
 use underpin_db::Db;
@@ -71,7 +71,7 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let listener = TcpListener::bind(config.http_addr).await.with_context(|| {
+    let listener = listen(config.http_addr).with_context(|| {
         format!(
             "cannot listen on {}: is it in use? choose another with `HTTP_ADDR`",
             config.http_addr
@@ -114,6 +114,18 @@ pub async fn run(mut config: Config) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Connections that may wait to be taken: the system drops more, and who is dropped tries again after a
+/// second.
+const WAITING: u32 = 4_096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port of a predecessor that has ended is free at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 fn announce(address: SocketAddr, tokens: &ProjectTokens) {

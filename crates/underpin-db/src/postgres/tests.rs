@@ -84,6 +84,48 @@ fn wrong_settings_are_named() {
 }
 
 #[test]
+fn parameters_of_other_drivers_are_named_with_what_to_write_instead() {
+    for (parameters, name, next) in [
+        ("schema=secret", "schema", "options=-csearch_path%3D"),
+        ("currentSchema=secret", "currentSchema", "options=-csearch_path%3D"),
+        ("application_name=a&schema=secret", "schema", "options=-csearch_path%3D"),
+        ("%73chema=secret", "schema", "options=-csearch_path%3D"),
+        ("ssl=true", "ssl", "sslmode=require"),
+        ("pgbouncer=true", "pgbouncer", "a pooler is noticed without it"),
+        ("async_fallback=True", "async_fallback", "nothing is needed instead"),
+        ("sslkey=/secret", "sslkey", "client certificates, which are not supported"),
+        ("service=secret", "service", "service files, which are not supported"),
+        ("unheard_of=secret", "unheard_of", "may be another driver's: leave it out"),
+    ] {
+        let error = parse(&format!("postgres://u:secret@h/d?{parameters}"), &[]).err().unwrap();
+        assert!(error.contains(&format!("parameter `{name}`")), "{parameters}: {error}");
+        assert!(error.contains(next), "{parameters}: {error}");
+        assert!(!error.contains("secret"), "{parameters}: {error}");
+    }
+}
+
+/// What is told to write instead of `schema=` is understood.
+#[test]
+fn a_schema_as_it_is_to_be_written_is_the_path() {
+    let server = parse("postgres://u@h/d?options=-csearch_path%3Dbot", &[]).unwrap();
+
+    assert_eq!(server.path().as_deref(), Some("bot"));
+}
+
+#[test]
+fn a_parameter_that_may_be_part_of_a_password_is_not_named() {
+    for url in [
+        "postgres://a@h?b:secret@h/d=1",
+        "postgres://u:p@h/d?secret!=1",
+        "postgres://u:a@h/d?secret=b@h/d",
+    ] {
+        let error = parse(url, &[]).err().unwrap();
+        assert!(error.contains("a parameter is not known"), "{url}: {error}");
+        assert!(!error.contains("secret"), "{url}: {error}");
+    }
+}
+
+#[test]
 fn the_password_file_is_searched_from_the_top() {
     let file = "# comment\nh:5432:d:u:first\n*:*:*:u:any\\:one\n*:*:*:*:last\n";
 

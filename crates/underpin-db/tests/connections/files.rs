@@ -3,7 +3,9 @@
 use std::{fs, os::unix::fs::symlink};
 
 use rstest::rstest;
-use underpin_db::{Access, ConnectOptions, DatabaseUrl, Hold, Lease};
+use underpin_db::{
+    Access, ConnectError, ConnectOptions, DatabaseUrl, Db, Hold, Lease, PoolOptions,
+};
 use underpin_testkit::block_on;
 
 #[rstest]
@@ -34,6 +36,153 @@ fn sqlite_every_number_of_slashes_before_an_absolute_path_is_one_file(#[case] sl
 #[case("sqlite:///app.db?mode=rwc")]
 fn sqlite_a_url_that_means_something_else_is_refused(#[case] url: &str) {
     assert!(url.parse::<DatabaseUrl>().is_err(), "{url}");
+}
+
+#[rstest]
+#[case("sqlite:x.db?key=SECRET", "`?key=…` is not understood")]
+#[case(
+    "sqlite:x.db?mode=ro&key=SECRET&cache=shared",
+    "`?mode=ro&key=…&cache=shared` is not understood"
+)]
+#[case("sqlite:x.db?mode=SECRET", "`?mode=…` is not understood")]
+#[case("sqlite:x.db?SECRET", "`?…` is not understood")]
+#[case("sqlite:x.db?S!ECRET=SECRET", "`?…` is not understood")]
+#[case("sqlite+pysqlcipher://:SECRET@/x.db", "before `@`")]
+#[case("sqlite+pysqlcipher:///:SECRET@/x.db", "before `@`")]
+#[case("sqlite+pysqlcipher:////u:SECRET@/x.db?cipher=aes", "before `@`")]
+#[case("sqlite://u:SECRET@/x.db", "before `@`")]
+#[case("sqlite://SECRET@/x.db", "before `@`")]
+#[case("sqlite://u:SECRET@localhost/x.db", "before `@`")]
+#[case("sqlite://:SEC/RET@/x.db", "before `@`")]
+#[case("sqlite://:SEC?RET=SECRET@/x.db", "before `@`")]
+#[case("sqlite:u:SECRET@/x.db", "before `@`")]
+fn sqlite_a_secret_in_a_url_is_not_shown(#[case] url: &str, #[case] expected: &str) {
+    let error = url.parse::<DatabaseUrl>().unwrap_err();
+
+    let (shown, debugged) = (error.to_string(), format!("{error:?}"));
+    assert!(shown.contains(expected), "{shown}");
+    assert!(!["SEC", "RET"].iter().any(|part| shown.contains(part) || debugged.contains(part)));
+}
+
+#[rstest]
+#[case("sqlite:data/a@b.db", "data/a@b.db")]
+#[case("sqlite://data/a@b.db", "data/a@b.db")]
+#[case("sqlite:///a@b.db", "a@b.db")]
+#[case("sqlite:./u:x@/a.db", "./u:x@/a.db")]
+#[case("sqlite:////tmp/a:b@c.db", "/tmp/a:b@c.db")]
+#[case("sqlite://:memory:", "")]
+fn sqlite_a_path_with_such_a_letter_is_a_path(#[case] url: &str, #[case] path: &str) {
+    let url: DatabaseUrl = url.parse().unwrap();
+
+    assert_eq!(url.sqlite_path().map_or("", |path| path.to_str().unwrap()), path);
+}
+
+/// The head of a rollback journal of a database that had so many pages.
+fn rollback(pages: u8) -> Vec<u8> {
+    let mut head = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0, 0, 0, 1, 1, 2, 3, 4];
+    head.extend([0, 0, 0, pages]);
+    head.resize(512, 0);
+    head
+}
+
+#[rstest]
+fn sqlite_a_journal_without_its_database_stays(
+    #[values(("-wal", vec![1; 4152]), ("-journal", rollback(7)), ("-journal", b"short".to_vec()))]
+    journal: (&str, Vec<u8>),
+    #[values(true, false)] empty: bool,
+    #[values(Access::Create, Access::ReadWrite, Access::ReadOnly)] access: Access,
+    #[values(true, false)] linked: bool,
+) {
+    let dir = tempfile::tempdir().unwrap();
+    let (end, bytes) = journal;
+    let path = dir.path().join("app.db");
+    let left = dir.path().canonicalize().unwrap().join(format!("app.db{end}"));
+    fs::write(&left, &bytes).unwrap();
+    if empty {
+        fs::write(&path, "").unwrap();
+    }
+    let named = if linked { dir.path().join("link.db") } else { path.clone() };
+    if linked {
+        symlink("app.db", &named).unwrap();
+    }
+    let url = DatabaseUrl::file(&named);
+    let options = ConnectOptions { access, ..ConnectOptions::default() };
+
+    let error = block_on(async || url.connect(&options).await.err().unwrap());
+    let pool = block_on(async || Db::connect(&url, &PoolOptions::default()).await.err().unwrap());
+
+    assert!(error.is_configuration() && pool.is_configuration());
+    let text = error.to_string();
+    if empty || access == Access::Create {
+        let there = if empty { "has no bytes" } else { "is not there" };
+        assert!(text.contains(&left.display().to_string()) && text.contains(there), "{text}");
+        assert!(text.contains("put the database back beside it"), "{text}");
+    } else {
+        assert!(matches!(error, ConnectError::NoFile(_)), "{text}");
+    }
+    assert_eq!(fs::read(&left).unwrap(), bytes);
+    assert_eq!(path.exists(), empty, "nothing was created");
+}
+
+/// Whoever makes a database is at that point for a moment, and may be killed there.
+#[rstest]
+#[case::begun({ let mut head = rollback(0); head[..12].fill(0); head })]
+#[case::written(rollback(0))]
+#[case::ended(vec![0; 512])]
+#[case::nothing(vec![])]
+fn sqlite_a_database_that_was_only_begun_is_begun_again(#[case] journal: Vec<u8>) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.db");
+    fs::write(&path, "").unwrap();
+    fs::write(dir.path().join("app.db-journal"), journal).unwrap();
+    let options = ConnectOptions { access: Access::Create, ..ConnectOptions::default() };
+
+    block_on(async || {
+        let mut conn = DatabaseUrl::file(&path).connect(&options).await.unwrap();
+        conn.batch("CREATE TABLE t (id)").await.unwrap();
+    });
+
+    assert!(path.metadata().unwrap().len() > 0);
+}
+
+/// As long as somebody makes one, others find it without a page and with a journal.
+#[test]
+fn sqlite_a_database_that_is_being_made_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::file(&dir.path().join("app.db"));
+    let options = ConnectOptions { access: Access::Create, ..ConnectOptions::default() };
+    block_on(async || {
+        let mut maker = url.connect(&options).await.unwrap();
+        maker.batch("BEGIN IMMEDIATE; CREATE TABLE t (id)").await.unwrap();
+        assert!(url.database_file().unwrap().unwrap().has_journal());
+
+        let mut other = url.connect(&options).await.unwrap();
+        maker.batch("COMMIT").await.unwrap();
+
+        let count = other.text("SELECT CAST(count(*) AS TEXT) FROM t").await.unwrap();
+        assert_eq!(count.as_deref(), Some("0"));
+    });
+}
+
+/// A pool goes on to open connections, also when the file has been emptied behind its back.
+#[test]
+fn sqlite_a_pool_destroys_no_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap().join("app.db");
+    let url = DatabaseUrl::file(&path);
+    let options = ConnectOptions { access: Access::Create, ..ConnectOptions::default() };
+    block_on(async || {
+        url.connect(&options).await.unwrap().batch("CREATE TABLE t (id)").await.unwrap();
+        let wait = std::time::Duration::from_secs(1);
+        let db = Db::connect(&url, &PoolOptions { wait, ..PoolOptions::default() }).await.unwrap();
+        // No connection has been opened yet.
+        fs::write(&path, "").unwrap();
+        fs::write(dir.path().join("app.db-wal"), [1; 4152]).unwrap();
+
+        assert!(db.ping().await.unwrap_err().no_connection);
+    });
+
+    assert_eq!(fs::read(dir.path().join("app.db-wal")).unwrap(), [1; 4152]);
 }
 
 #[test]
