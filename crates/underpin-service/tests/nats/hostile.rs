@@ -123,18 +123,3 @@ fn nothing_in_the_path_stands_in_for_the_servers_own_postgres(#[case] path: &str
     assert_eq!(stage.db.poisonings(), 0);
     assert!(worked.is_ok());
 }
-
-/// The start that migrates an empty database, whose scripts look into the path as well.
-#[test]
-fn nothing_in_the_path_stands_in_at_the_first_start_postgres() {
-    let db = TestDb::with_login();
-    db.batch(&format!("CREATE SCHEMA app AUTHORIZATION {}", db.login().unwrap()));
-    db.start_with(Level::Role, "search_path", "app, public");
-    db.poison_public();
-    let stage = Stage::on(db, Mode::Core);
-
-    let worked = catch_unwind(AssertUnwindSafe(|| works(&stage, 1)));
-
-    assert_eq!(stage.db.poisonings(), 0);
-    assert!(worked.is_ok());
-}
