@@ -365,6 +365,8 @@ fn a_pragma_is_told_with_its_value() {
     assert_eq!(pragma("SELECT 'PRAGMA cache_size = 1'"), None);
 }
 
+const TEMPORARY_PATH: &str = "a path that makes what is created temporary";
+
 #[rstest]
 #[case("SET search_path TO a", Lasting::Repeatable)]
 #[case("set/**/session work_mem = '1MB'", Lasting::Repeatable)]
@@ -433,6 +435,58 @@ fn a_pragma_is_told_with_its_value() {
     "DO $$ BEGIN EXECUTE 'CREATE TEMP TABLE t (a int)'; END $$",
     Lasting::Lost("a temporary object")
 )]
+#[case(
+    "DO $$ BEGIN CREATE TABLE \"pg_temp\".t (a int); END $$",
+    Lasting::Lost("a temporary object")
+)]
+#[case(
+    "DO E'BEGIN\\nPERFORM set\\137config(''a.b'', \\'c\\', false); END'",
+    Lasting::Lost("a setting that it has worked out")
+)]
+#[case("SELECT 1 AS a INTO pg_temp.t", Lasting::Lost("a temporary object"))]
+#[case("SELECT 1 AS a INTO TABLE U&\"pg\\005ftemp\" . t", Lasting::Lost("a temporary object"))]
+#[case("SELECT 1 AS a INTO/**/pg_temp_3.t", Lasting::Lost("a temporary object"))]
+#[case("(SELECT 1 AS a INTO TEMP t)", Lasting::Lost("a temporary object"))]
+#[case("SELECT a INTO t FROM pg_temp_of_mine", Lasting::Nothing)]
+#[case("EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT 1", Lasting::Lost("a temporary object"))]
+#[case("SET search_path = pg_temp, app", Lasting::Lost(TEMPORARY_PATH))]
+#[case("SET LOCAL search_path /* x */ TO \"$user\", 'pg_temp'", Lasting::Lost(TEMPORARY_PATH))]
+#[case("SET U&\"search\\005fpath\" = \"pg_temp\"", Lasting::Lost(TEMPORARY_PATH))]
+#[case("SET SCHEMA 'pg_temp'", Lasting::Lost(TEMPORARY_PATH))]
+#[case("SELECT set_config('search_path', 'pg_temp, app', false)", Lasting::Lost(TEMPORARY_PATH))]
+#[case(
+    "SELECT set_config('search_path', 'app', false), set_config('search_path', '\"$user\",pg_temp', true)",
+    Lasting::Lost(TEMPORARY_PATH)
+)]
+#[case("SET search_path = app, pg_temp", Lasting::Repeatable)]
+#[case("SELECT set_config('search_path', 'app, pg_temp', false)", Lasting::Repeatable)]
+#[case("SET application_name = 'pg_temp'", Lasting::Repeatable)]
+#[case(
+    "UPDATE pg_settings SET setting = 'other' WHERE name = 'search_path'",
+    Lasting::Lost("a setting that it has worked out")
+)]
+#[case(
+    "UPDATE ONLY pg_catalog/**/.\"pg_settings\" AS s SET setting = reset_val",
+    Lasting::Lost("a setting that it has worked out")
+)]
+#[case("UPDATE t SET a = (SELECT setting FROM pg_settings LIMIT 1)", Lasting::Nothing)]
+#[case(
+    "CREATE TABLE t AS SELECT set_config('search_path', 'other', false)",
+    Lasting::Lost("a setting that it has worked out")
+)]
+#[case(
+    "CREATE UNLOGGED TABLE IF NOT EXISTS t (a) AS SELECT pg_advisory_lock(1)",
+    Lasting::Lost("an advisory lock")
+)]
+#[case(
+    "CREATE MATERIALIZED VIEW v AS SELECT pg_advisory_lock(1)",
+    Lasting::Lost("an advisory lock")
+)]
+#[case("CREATE TABLE t AS SELECT pg_advisory_lock(1) with no data", Lasting::Nothing)]
+#[case("CREATE TABLE t (a text DEFAULT set_config('a.b', 'c', false))", Lasting::Nothing)]
+#[case("CREATE VIEW v AS SELECT set_config('a.b', 'c', false)", Lasting::Nothing)]
+#[case("SELECT setseed(0.5)", Lasting::Lost("the seed of random numbers"))]
+#[case("EXPLAIN (ANALYZE) SELECT setseed(0.5)", Lasting::Lost("the seed of random numbers"))]
 fn what_postgres_leaves_in_a_connection_is_told(#[case] text: &str, #[case] left: Lasting) {
     assert_eq!(lasting(text, Postgres), left);
 }
@@ -440,7 +494,22 @@ fn what_postgres_leaves_in_a_connection_is_told(#[case] text: &str, #[case] left
 #[rstest]
 #[case("PRAGMA recursive_triggers = ON", Lasting::Repeatable)]
 #[case("PRAGMA/**/main.[cache_size](10)", Lasting::Repeatable)]
-#[case("ATTACH ':memory:' AS x", Lasting::Repeatable)]
+#[case("ATTACH 'x.db' AS x", Lasting::Repeatable)]
+#[case("attach/**/database \"memory.db\" AS x", Lasting::Repeatable)]
+#[case("ATTACH 'file:/data/memory.db?cache=shared' AS x", Lasting::Repeatable)]
+#[case("ATTACH ':memory:' AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH DATABASE /* */ \":memory:\" AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH '' AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH NULL AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH 'file::memory:?cache=shared' AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH 'FILE:%3Amemory%3a' AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH 'file:x?cache=shared&mode=memory' AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH 'file:///x?vfs=memdb' AS x", Lasting::Lost(NO_FILE))]
+#[case("ATTACH 'file:?mode=rwc' AS x", Lasting::Lost(NO_FILE))]
+#[case(
+    "ATTACH ':mem' || 'ory:' AS x",
+    Lasting::Lost("an attached database whose name it has worked out")
+)]
 #[case("-- c\nDETACH x", Lasting::Repeatable)]
 #[case("PRAGMA user_version = 7", Lasting::Nothing)]
 #[case("PRAGMA journal_mode", Lasting::Nothing)]
@@ -449,12 +518,33 @@ fn what_postgres_leaves_in_a_connection_is_told(#[case] text: &str, #[case] left
 #[case("CREATE TEMP TABLE t (a)", Lasting::Lost("a temporary object"))]
 #[case("CREATE TABLE temp.t (a)", Lasting::Lost("a temporary object"))]
 #[case("CREATE TABLE [temp] . t (a)", Lasting::Lost("a temporary object"))]
+#[case("CREATE TABLE 'temp'.t (a)", Lasting::Lost("a temporary object"))]
+#[case("CREATE VIEW `TEMP`/**/.\"v\" AS SELECT 1", Lasting::Lost("a temporary object"))]
 #[case(
     "CREATE TEMPORARY TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END",
     Lasting::Lost("a temporary object")
 )]
 fn what_sqlite_leaves_in_a_connection_is_told(#[case] text: &str, #[case] left: Lasting) {
     assert_eq!(lasting(text, Sqlite), left);
+}
+
+const NO_FILE: &str = "an attached database without a file";
+
+#[rstest]
+#[case("SET /* c */ CONSTRAINTS U&\"a\\005fB\" -- x", Postgres, &["set", "constraints", "a_b"])]
+#[case("DO $$ BEGIN EXECUTE 'RESET /* ''x */ ' || E'\\141LL'; -- no\n END $$", Postgres, &["do", "begin", "execute", "reset", "all", "end"])]
+#[case("SELECT 'search_'\n'path', E'a\\'b'\n'_c'", Postgres, &["select", "search_path", "a", "b_c"])]
+#[case("SELECT U&'search!005f'\n'path' UESCAPE '!'", Postgres, &["select", "search_path"])]
+#[case("SELECT E'\\x61\\u0062\\U00000063\\n\\144\\e''f'", Postgres, &["select", "abc", "de", "f"])]
+#[case("SELECT 'it''s RESET ALL'", Postgres, &["select", "it", "s", "reset", "all"])]
+#[case("RELEASE/**/SAVEPOINT [One two]", Sqlite, &["release", "savepoint", "one two"])]
+#[case("RELEASE 'a'", Sqlite, &["release", "a"])]
+fn words_are_told_in_every_spelling(
+    #[case] text: &str,
+    #[case] dialect: Dialect,
+    #[case] words: &[&str],
+) {
+    assert_eq!(split(text, dialect).unwrap()[0].words(dialect), words, "{text}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::{
     pragma,
-    words::{Word, Words},
+    words::{DEEPEST, Word, Words},
 };
 use crate::Dialect;
 
@@ -26,11 +26,17 @@ pub enum Lasting {
 #[must_use]
 pub fn lasting(text: &str, dialect: Dialect) -> Lasting {
     let mut words = Words::of(text, dialect);
-    if makes_temporary(&mut words, dialect) {
+    // With `ANALYZE` it runs what it explains; without, to explain it again changes nothing.
+    if dialect == Dialect::Postgres && words.take(&["EXPLAIN"]) {
+        words.parentheses();
+        words.take(&["ANALYZE"]);
+        words.take(&["VERBOSE"]);
+    }
+    if makes_temporary(&words, dialect) {
         return Lasting::Lost("a temporary object");
     }
     match dialect {
-        Dialect::Sqlite => sqlite(text, &words),
+        Dialect::Sqlite => sqlite(text, words),
         Dialect::Postgres => postgres(words),
     }
 }
@@ -38,8 +44,11 @@ pub fn lasting(text: &str, dialect: Dialect) -> Lasting {
 /// Pragmas that change the file and not the connection.
 const OF_THE_FILE: [&str; 3] = ["user_version", "application_id", "schema_version"];
 
-fn sqlite(text: &str, words: &Words<'_>) -> Lasting {
-    if words.peek().is_some_and(|word| word.is_any(&["ATTACH", "DETACH"])) {
+fn sqlite(text: &str, mut words: Words<'_>) -> Lasting {
+    if words.take(&["ATTACH"]) {
+        return attached(words);
+    }
+    if words.take(&["DETACH"]) {
         return Lasting::Repeatable;
     }
     match pragma::of(text) {
@@ -50,8 +59,62 @@ fn sqlite(text: &str, words: &Words<'_>) -> Lasting {
     }
 }
 
+/// A database that is attached: the rest of `ATTACH`. A name is a string here.
+fn attached(mut words: Words<'_>) -> Lasting {
+    words.take(&["DATABASE"]);
+    let file = match words.next() {
+        Some(word) if word.is("NULL") => Some(String::new()),
+        Some(word) => word.name(Dialect::Sqlite),
+        None => None,
+    };
+    match file.filter(|_| words.take(&["AS"])) {
+        Some(file) if is_kept(&file) => Lasting::Repeatable,
+        Some(_) => Lasting::Lost("an attached database without a file"),
+        None => Lasting::Lost("an attached database whose name it has worked out"),
+    }
+}
+
+/// Whether SQLite keeps what it attaches under this name in a file, which is there for the next connection:
+/// <https://www.sqlite.org/inmemorydb.html>, <https://www.sqlite.org/uri.html>.
+fn is_kept(file: &str) -> bool {
+    let Some(uri) = file.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("file:")) else {
+        return !file.is_empty() && file != ":memory:";
+    };
+    let rest = &file[uri.len()..];
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = path.split('#').next().unwrap_or_default();
+    // The name of a computer stands before the path, and is none or this one.
+    let path =
+        path.strip_prefix("//").map_or(path, |rest| rest.find('/').map_or("", |at| &rest[at..]));
+    let path = decoded(path);
+    let query = decoded(query).to_ascii_lowercase();
+    let in_memory = ["mode=memory", "vfs=memdb"].iter().any(|option| query.contains(option));
+    !path.is_empty() && path.trim_start_matches('/') != ":memory:" && !in_memory
+}
+
+/// A part of a URI with the letters that `%` and two digits stand for.
+fn decoded(part: &str) -> String {
+    let mut parts = part.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let number = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match number {
+            Some(number) => {
+                text.push(char::from(number));
+                text.push_str(&part[2..]);
+            }
+            None => text.push_str(part),
+        }
+    }
+    text
+}
+
 fn postgres(mut words: Words<'_>) -> Lasting {
     if words.take(&["SET"]) {
+        // For a transaction alone, too: what is made meanwhile is as temporary after it.
+        if sets_temporary_path(words.rest()) {
+            return TEMPORARY_PATH;
+        }
         let passes = words.take_any(&["LOCAL", "TRANSACTION", "CONSTRAINTS"]);
         return if passes { Lasting::Nothing } else { Lasting::Repeatable };
     }
@@ -66,56 +129,125 @@ fn postgres(mut words: Words<'_>) -> Lasting {
     }
     if words.take(&["DECLARE"]) {
         let holds = words.rest().windows(2).any(|pair| pair[0].is("WITH") && pair[1].is("HOLD"));
-        return if holds { Lasting::Lost("a cursor") } else { Lasting::Nothing };
+        return if holds { Lasting::Lost("a cursor") } else { called(words.rest()) };
+    }
+    if words.take(&["CREATE"]) {
+        // What else it defines runs later, on whichever connection.
+        return called(run_now(words.rest()));
     }
     let called = called(words.rest());
-    if words.take(&["SELECT"]) && only_sets(&mut words) {
-        return Lasting::Repeatable;
+    if words.take(&["SELECT"]) {
+        let sets =
+            |word: &Word<'_>| word.is("set_config") || *word == Word::Name("set_config".into());
+        if words.rest().split(sets).skip(1).any(sets_temporary_path) {
+            return TEMPORARY_PATH;
+        }
+        return if only_sets(&mut words) { Lasting::Repeatable } else { called };
     }
     if words.take(&["DO"]) {
         return inside(words.rest(), 0);
     }
-    // What it defines runs later, on whichever connection.
-    if words.take(&["CREATE"]) {
-        return Lasting::Nothing;
-    }
     called
 }
 
+const TEMPORARY_PATH: Lasting = Lasting::Lost("a path that makes what is created temporary");
+
+/// Whether these words, all behind `SET` or a call, make a path that begins with temporary objects: what is
+/// created then goes there.
+///
+/// The schema of the user's name, which may stand before, need not exist.
+fn sets_temporary_path(words: &[Word<'_>]) -> bool {
+    let mut schemas = Vec::new();
+    let mut named = false;
+    for word in words {
+        match word {
+            Word::Text(text) if named => schemas.extend(
+                Words::of(text, Dialect::Postgres)
+                    .rest()
+                    .iter()
+                    .filter_map(|word| word.name(Dialect::Postgres)),
+            ),
+            Word::Bare(_) | Word::Name(_) if named => schemas.extend(word.name(Dialect::Postgres)),
+            Word::Bare(name) => named = is_path(name),
+            Word::Name(name) | Word::Text(name) => named = is_path(name),
+            Word::Sign(_) | Word::Meta => {}
+        }
+    }
+    let before = |schema: &&String| ["to", "$user", "user"].contains(&schema.as_str());
+    schemas.iter().find(|schema| !before(schema)).is_some_and(|schema| is_temporary_schema(schema))
+}
+
+/// Whether this is what `SET` calls the path; `SET SCHEMA` sets it as well.
+fn is_path(name: &str) -> bool {
+    name.eq_ignore_ascii_case("search_path") || name.eq_ignore_ascii_case("schema")
+}
+
+/// PostgreSQL: `pg_temp`, or the name that it has for this session.
+fn is_temporary_schema(name: &str) -> bool {
+    name.eq_ignore_ascii_case("pg_temp")
+        || name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("pg_temp_"))
+}
+
+fn is_temporary(word: &Word<'_>, dialect: Dialect) -> bool {
+    word.name(dialect).is_some_and(|name| match dialect {
+        Dialect::Sqlite => name.eq_ignore_ascii_case("temp"),
+        Dialect::Postgres => is_temporary_schema(&name),
+    })
+}
+
+/// What runs at once of the words behind `CREATE`: the query that fills what it makes.
+fn run_now<'w, 'a>(words: &'w [Word<'a>]) -> &'w [Word<'a>] {
+    let fills = words.iter().take(4).any(|word| word.is_any(&["TABLE", "MATERIALIZED"]));
+    let later =
+        matches!(words, [.., with, no, data] if with.is("WITH") && no.is("NO") && data.is("DATA"));
+    let mut depth = 0_usize;
+    let query = words.iter().position(|word| {
+        match word {
+            Word::Sign('(') => depth += 1,
+            Word::Sign(')') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && word.is("AS")
+    });
+    query.filter(|_| fills && !later).map_or(&[], |at| &words[at..])
+}
+
 /// Whether it makes a table, a view or anything else that ends with the connection.
-fn makes_temporary(words: &mut Words<'_>, dialect: Dialect) -> bool {
-    let names = match dialect {
-        Dialect::Sqlite => "temp",
-        Dialect::Postgres => "pg_temp",
-    };
-    let is_temporary = |word: &Word<'_>| match word {
-        Word::Bare(name) => name.eq_ignore_ascii_case(names),
-        Word::Name(name) => name.eq_ignore_ascii_case(names),
-        _ => false,
-    };
+fn makes_temporary(words: &Words<'_>, dialect: Dialect) -> bool {
     let rest = words.rest();
     let first = |keyword: &str| rest.first().is_some_and(|word| word.is(keyword));
     let head = rest.iter().take(4).any(|word| word.is_any(&["TEMP", "TEMPORARY"]));
-    let into = rest.windows(2).any(|pair| {
-        pair[0].is("INTO") && pair[1].is_any(&["TEMP", "TEMPORARY", "LOCAL", "GLOBAL"])
-    });
     // A name with the schema of temporary objects before it.
-    let prefixed = rest.windows(2).any(|pair| is_temporary(&pair[0]) && pair[1] == Word::Sign('.'));
+    let with_schema =
+        |pair: &[Word<'_>]| is_temporary(&pair[0], dialect) && pair[1] == Word::Sign('.');
+    let prefixed = rest.windows(2).any(with_schema);
+    let into = rest.split(|word| word.is("INTO")).skip(1).any(|target| {
+        let target =
+            if target.first().is_some_and(|word| word.is("TABLE")) { &target[1..] } else { target };
+        let keywords = ["TEMP", "TEMPORARY", "LOCAL", "GLOBAL"];
+        target.first().is_some_and(|word| word.is_any(&keywords))
+            || target.get(..2).is_some_and(with_schema)
+    });
+    let selects = first("SELECT") || first("WITH") || rest.first() == Some(&Word::Sign('('));
     let ends = rest
         .windows(3)
         .any(|three| three[0].is("ON") && three[1].is("COMMIT") && three[2].is("DROP"));
     first("CREATE") && (head || prefixed) && !ends
-        || dialect == Dialect::Postgres && (first("SELECT") || first("WITH")) && into
+        || dialect == Dialect::Postgres && selects && into
 }
 
-/// Functions whose effect lasts as long as the connection.
-const LASTING: [&str; 6] = [
-    "set_config",
-    "pg_advisory_lock",
-    "pg_advisory_lock_shared",
-    "pg_try_advisory_lock",
-    "pg_try_advisory_lock_shared",
-    "dblink_connect",
+const WORKED_OUT: Lasting = Lasting::Lost("a setting that it has worked out");
+
+/// Functions whose effect lasts as long as the connection, and what that is.
+const LASTING: [(&str, Lasting); 8] = [
+    ("set_config", WORKED_OUT),
+    ("setseed", Lasting::Lost("the seed of random numbers")),
+    ("pg_advisory_lock", Lasting::Lost("an advisory lock")),
+    ("pg_advisory_lock_shared", Lasting::Lost("an advisory lock")),
+    ("pg_try_advisory_lock", Lasting::Lost("an advisory lock")),
+    ("pg_try_advisory_lock_shared", Lasting::Lost("an advisory lock")),
+    ("dblink_connect", Lasting::Lost("a connection of its own")),
+    ("dblink_connect_u", Lasting::Lost("a connection of its own")),
 ];
 
 /// Whether the rest of a `SELECT` calls `set_config` with what is written there, and nothing else.
@@ -139,7 +271,7 @@ fn only_sets(words: &mut Words<'_>) -> bool {
     }
 }
 
-/// What the functions leave that these words call.
+/// What the functions leave that these words call. To write to the view of the settings calls one.
 fn called(words: &[Word<'_>]) -> Lasting {
     let calls = |function: &str| {
         words.windows(2).any(|pair| {
@@ -151,16 +283,18 @@ fn called(words: &[Word<'_>]) -> Lasting {
             named && pair[1] == Word::Sign('(')
         })
     };
-    match LASTING.iter().position(|function| calls(function)) {
-        None => Lasting::Nothing,
-        Some(0) => Lasting::Lost("a setting that it has worked out"),
-        Some(5) => Lasting::Lost("a connection of its own"),
-        Some(_) => Lasting::Lost("an advisory lock"),
-    }
+    let found = LASTING.iter().find(|(function, _)| calls(function)).map(|(_, left)| *left);
+    found.unwrap_or(if updates_settings(words) { WORKED_OUT } else { Lasting::Nothing })
 }
 
-/// How deep strings in strings are read: code may be built and executed in code.
-const DEEPEST: usize = 4;
+/// Whether `UPDATE pg_settings` is in these words, which sets what it writes.
+fn updates_settings(words: &[Word<'_>]) -> bool {
+    words.split(|word| word.is("UPDATE")).skip(1).any(|rest| {
+        // `ONLY pg_catalog.pg_settings`
+        let mut table = rest.iter().take(4).take_while(|word| !word.is("SET"));
+        table.any(|word| word.name(Dialect::Postgres).is_some_and(|name| name == "pg_settings"))
+    })
+}
 
 /// What code leaves that stands in the strings of `DO`.
 fn inside(words: &[Word<'_>], depth: usize) -> Lasting {
@@ -181,7 +315,7 @@ fn inside(words: &[Word<'_>], depth: usize) -> Lasting {
         if first && word.is("LISTEN") {
             return Lasting::Lost("a channel that it listens to");
         }
-        if word.is_any(&["TEMP", "TEMPORARY", "PG_TEMP"]) {
+        if word.is_any(&["TEMP", "TEMPORARY"]) || is_temporary(word, Dialect::Postgres) {
             return Lasting::Lost("a temporary object");
         }
         if let Word::Text(text) = word

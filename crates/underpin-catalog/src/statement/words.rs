@@ -3,7 +3,10 @@
 //! Every recogniser of this crate reads these words, so that a comment, a quote, a bracket or a
 //! schema's prefix changes nothing of what it recognises.
 
-use super::token::{Tokens, What};
+use super::{
+    Statement,
+    token::{Tokens, What},
+};
 use crate::Dialect;
 
 /// A word of a statement.
@@ -13,7 +16,7 @@ pub(super) enum Word<'a> {
     Bare(&'a str),
     /// A name in quotes, without them.
     Name(String),
-    /// A string, without its quotes; what its escapes mean is read for `U&''` alone.
+    /// A string, without its quotes and escapes.
     Text(String),
     /// Any other character.
     Sign(char),
@@ -32,7 +35,7 @@ impl Word<'_> {
     }
 
     /// The name that it is, as the database stores it.
-    fn name(&self, dialect: Dialect) -> Option<String> {
+    pub(super) fn name(&self, dialect: Dialect) -> Option<String> {
         match (self, dialect) {
             (Self::Bare(word), Dialect::Postgres) => Some(word.to_ascii_lowercase()),
             (Self::Bare(word), Dialect::Sqlite) => Some((*word).to_owned()),
@@ -99,6 +102,14 @@ impl<'a> Words<'a> {
                 }
                 words.pop();
                 escaped = false;
+                continue;
+            }
+            // A string goes on in the next line.
+            if let (Dialect::Postgres, Word::Text(more), Some(Word::Text(text))) =
+                (dialect, &word, words.last_mut())
+                && part.starts_with('\'')
+            {
+                text.push_str(more);
                 continue;
             }
             if escaped && !word.is("UESCAPE") {
@@ -203,6 +214,37 @@ impl<'a> Words<'a> {
     }
 }
 
+impl Statement<'_> {
+    /// Its words in lower case, as the database reads them: without quotes, comments and signs. A string may
+    /// be code that is run, so its own words stand in its place.
+    #[must_use]
+    pub fn words(&self, dialect: Dialect) -> Vec<String> {
+        let mut words = Vec::new();
+        read_within(self.text, dialect, 0, &mut words);
+        words
+    }
+}
+
+/// How deep strings in strings are read: code may be built and executed in code.
+pub(super) const DEEPEST: usize = 4;
+
+fn read_within(text: &str, dialect: Dialect, depth: usize, read: &mut Vec<String>) {
+    for word in Words::of(text, dialect).all {
+        match word {
+            Word::Bare(word) => read.push(word.to_lowercase()),
+            Word::Name(name) => read.push(name.to_lowercase()),
+            Word::Text(text) if depth < DEEPEST => read_within(&text, dialect, depth + 1, read),
+            Word::Text(_) | Word::Sign(_) | Word::Meta => {}
+        }
+    }
+    // A piece of what is put together when it runs may begin or end within quotes.
+    let open = Tokens::new(text, dialect).find_map(Result::err).filter(|_| depth > 0);
+    if let Some(open) = open {
+        let words = text[open.start..].split(|c: char| !c.is_alphanumeric() && c != '_');
+        read.extend(words.filter(|word| !word.is_empty()).map(str::to_lowercase));
+    }
+}
+
 fn is_unicode(quoted: &str) -> bool {
     quoted.starts_with("U&") || quoted.starts_with("u&")
 }
@@ -222,8 +264,55 @@ fn unquoted(part: &str) -> Word<'_> {
             Word::Text(inner.get(tag..inner.len() - tag).unwrap_or_default().to_owned())
         }
         // `E'…'`
-        _ => Word::Text(within(&inner[1..]).replace("''", "'")),
+        _ => Word::Text(without_backslashes(&within(&inner[1..]))),
     }
+}
+
+/// What stands between the quotes of `E'…'`, which goes on in the next line after a quote:
+/// <https://www.postgresql.org/docs/16/sql-syntax-lexical.html>.
+fn without_backslashes(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '\'']) {
+        let escapes = rest[at..].starts_with('\\');
+        result.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some(letter) = rest.chars().next() else { break };
+        if !escapes && letter != '\'' {
+            rest = rest.trim_start();
+            rest = rest.strip_prefix('\'').unwrap_or(rest);
+            continue;
+        }
+        let (letter, length) = if escapes { escaped(rest, letter) } else { (letter, 1) };
+        result.push(letter);
+        rest = &rest[length..];
+    }
+    result + rest
+}
+
+/// What a backslash before `rest`, which begins with `first`, means, and how much of it belongs to that.
+fn escaped(rest: &str, first: char) -> (char, usize) {
+    let (skipped, digits, radix) = match first {
+        'x' => (1, 2, 16),
+        'u' => (1, 4, 16),
+        'U' => (1, 8, 16),
+        '0'..='7' => (0, 3, 8),
+        _ => (0, 0, 10),
+    };
+    let length = rest[skipped..].chars().take(digits).take_while(|one| one.is_digit(radix)).count();
+    let number = &rest[skipped..skipped + length];
+    if let Some(letter) = u32::from_str_radix(number, radix).ok().and_then(char::from_u32) {
+        return (letter, skipped + length);
+    }
+    let letter = match first {
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        other => other,
+    };
+    (letter, first.len_utf8())
 }
 
 fn unescape_last(words: &mut [Word<'_>], sign: char) {

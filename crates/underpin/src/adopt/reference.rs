@@ -13,11 +13,12 @@ use crate::{
     Error, Schema,
     error::Doing,
     frame::renew,
+    plan::resets_path,
     session::{
         Session,
         sqlite::{Began, can_change, can_rewrite},
     },
-    sql::{identifier, json},
+    sql::{identifier, json, literal},
 };
 
 /// Everything that a database may turn out to be.
@@ -78,7 +79,7 @@ impl<'a> Reference<'a> {
                 (None, _) => target.clone(),
                 (Some(script), Dialect::Sqlite) => {
                     let mut conn = memory().await?;
-                    run(&mut conn, script).await?;
+                    run(&mut conn, script, None).await?;
                     Schema::inspect(&mut conn, None).await?
                 }
                 (Some(script), Dialect::Postgres) => {
@@ -138,7 +139,7 @@ pub(crate) async fn in_memory<'a, T>(
         } else {
             None
         };
-        let done = run(&mut conn, &migration.up).await;
+        let done = run(&mut conn, &migration.up, None).await;
         done.map_err(|error| unprovable(&migration.version, &error))?;
         if let Some(began) = began {
             began.restore(&mut conn, can_rewrite(&migration.up)).await.doing(DOING)?;
@@ -207,6 +208,8 @@ struct Scratch<'s> {
     schema: &'s str,
     /// Statements that make the session one of the user's, where names are made in the schema.
     before: String,
+    /// A statement that leads a script to the schema again that went back to where its connection began.
+    back: String,
     /// Statements that make it ours again.
     after: String,
 }
@@ -223,13 +226,19 @@ impl<'s> Scratch<'s> {
         let path = answers.into_iter().find_map(|(_, path)| path).unwrap_or_default();
         let mut before = conn.as_new();
         before.push(format!("SET LOCAL search_path TO {path}"));
-        Ok(Self { schema, before: before.join(";\n"), after: renew(conn, local).join(";\n") })
+        let back = format!(
+            "SELECT pg_catalog.set_config('search_path', {}, true) FROM pg_catalog.pg_settings AS s WHERE \
+             s.name OPERATOR(pg_catalog.=) 'search_path' AND s.setting OPERATOR(pg_catalog.=) s.reset_val",
+            literal(&path)
+        );
+        let (before, after) = (before.join(";\n"), renew(conn, local).join(";\n"));
+        Ok(Self { schema, before, back, after })
     }
 
     /// The schema when `script` has run as well.
     async fn build(&self, conn: &mut Conn, script: &str) -> Result<Schema, Error> {
         conn.batch(&self.before).await.doing(DOING)?;
-        run(conn, script).await?;
+        run(conn, script, Some(&self.back)).await?;
         conn.batch(&self.after).await.doing(DOING)?;
         Schema::inspect(conn, Some(self.schema)).await
     }
@@ -237,7 +246,9 @@ impl<'s> Scratch<'s> {
 
 /// Runs a script inside the transaction that is open. What cannot run there is either of no
 /// consequence for the schema, or an index that can be built without `CONCURRENTLY` as well.
-async fn run(conn: &mut Conn, script: &str) -> Result<(), Error> {
+///
+/// PostgreSQL: `back` follows each statement that may have gone to another schema than the one it is built in.
+async fn run(conn: &mut Conn, script: &str, back: Option<&str>) -> Result<(), Error> {
     let dialect = conn.dialect();
     let statements =
         statement::split(script, dialect).map_err(|error| Error::Script(error.to_string()))?;
@@ -250,6 +261,9 @@ async fn run(conn: &mut Conn, script: &str) -> Result<(), Error> {
                 }
             }
             _ => conn.batch(one.text).await.doing(DOING)?,
+        }
+        if let Some(back) = back.filter(|_| resets_path(one.text)) {
+            conn.batch(back).await.doing(DOING)?;
         }
     }
     Ok(())
@@ -283,7 +297,7 @@ pub(super) async fn definitions(
 ) -> Result<Definitions, Error> {
     let mut conn = memory().await?;
     for migration in catalog.migrations().iter().take_while(|one| one.version <= *version) {
-        run(&mut conn, &migration.up).await?;
+        run(&mut conn, &migration.up, None).await?;
     }
     let query = "SELECT json_group_object(name, json_array(tbl_name, sql)) FROM sqlite_schema \
                  WHERE sql IS NOT NULL";

@@ -106,7 +106,8 @@ impl<'a> Plan<'a> {
 ///
 /// The words may stand in a string that is run. What a function does that is only called cannot be told.
 fn lasts(step: &Step<'_>) -> Option<&'static str> {
-    let words = words(&step.script);
+    let statements = step.statements();
+    let words = words(&statements);
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
     let notifies = |piece: &statement::Statement<'_>| {
         let text = statement::normalise(piece.text, Dialect::Postgres);
@@ -114,7 +115,7 @@ fn lasts(step: &Step<'_>) -> Option<&'static str> {
     };
     if pairs(&words, "set", "constraints") {
         Some("`SET CONSTRAINTS` in it would hold for those after it")
-    } else if has(&["pg_notify"]) || step.statements().iter().any(notifies) {
+    } else if has(&["pg_notify"]) || statements.iter().any(notifies) {
         Some("what it notifies would be told once with the same of others")
     } else if has(&["lo_open"]) {
         Some("a large object that it opens stays open for those after it")
@@ -122,21 +123,52 @@ fn lasts(step: &Step<'_>) -> Option<&'static str> {
         Some("an advisory lock that it takes is held until those after it end")
     } else if has(&NUMBERS) {
         Some("the number of its transaction would be that of others")
-    } else if step.statements().iter().any(|one| compares_time(one.text)) {
+    } else if statements.iter().any(compares_time) {
         Some("it compares with the time at which its transaction begins")
     } else {
         None
     }
 }
 
-/// What is the same in all of a transaction: its number, and the time at which it began.
-const NUMBERS: [&str; 4] = [
-    "txid_current",
-    "txid_current_if_assigned",
+/// What is the same in all of a transaction: its number, what it sees of others, and the time at which it
+/// began. The functions are those of
+/// <https://www.postgresql.org/docs/16/functions-info.html#FUNCTIONS-INFO-SNAPSHOT> and the
+/// columns are those in which rows, tables and sessions keep what these give.
+const NUMBERS: [&str; 30] = [
     "pg_current_xact_id",
     "pg_current_xact_id_if_assigned",
+    "pg_xact_status",
+    "pg_current_snapshot",
+    "pg_snapshot_xip",
+    "pg_snapshot_xmax",
+    "pg_snapshot_xmin",
+    "pg_visible_in_snapshot",
+    "txid_current",
+    "txid_current_if_assigned",
+    "txid_status",
+    "txid_current_snapshot",
+    "txid_snapshot_xip",
+    "txid_snapshot_xmax",
+    "txid_snapshot_xmin",
+    "txid_visible_in_snapshot",
+    "pg_export_snapshot",
+    "pg_xact_commit_timestamp",
+    "pg_xact_commit_timestamp_origin",
+    "pg_last_committed_xact",
+    "mxid_age",
+    "xmin",
+    "xmax",
+    // The number of a statement in its transaction.
+    "cmin",
+    "cmax",
+    "backend_xid",
+    "backend_xmin",
+    "relfrozenxid",
+    "relminmxid",
+    "datfrozenxid",
 ];
-const TIMES: [&str; 8] = [
+const TIMES: [&str; 9] = [
+    "xact_start",
     "now",
     "transaction_timestamp",
     "statement_timestamp",
@@ -148,8 +180,8 @@ const TIMES: [&str; 8] = [
 ];
 
 /// Whether rows are chosen by the time of the transaction. A definition is used later.
-fn compares_time(statement: &str) -> bool {
-    let words = words(statement);
+fn compares_time(statement: &statement::Statement<'_>) -> bool {
+    let words = statement.words(Dialect::Postgres);
     let first = words.first().map_or("", String::as_str);
     let condition = words
         .iter()
@@ -162,13 +194,14 @@ fn compares_time(statement: &str) -> bool {
 /// may write it twice.
 pub(crate) fn counts_on_its_transaction(step: &Step<'_>) -> bool {
     let known = |word: &String| TIMES.iter().chain(&NUMBERS).any(|known| word == known);
-    words(&step.script).iter().any(known)
+    words(&step.statements()).iter().any(known)
 }
 
 /// PostgreSQL: whether a script goes back to where names are looked up by default. On a connection that was
 /// opened for one schema that is its schema; where the schema is set for a transaction, it is another.
 pub(crate) fn resets_path(script: &str) -> bool {
-    let words = words(script);
+    // What cannot be split is not run.
+    let words = words(&statement::split(script, Dialect::Postgres).unwrap_or_default());
     let default = |word: &str| pairs(&words, "search_path", word);
     let to_default = words
         .windows(3)
@@ -178,12 +211,34 @@ pub(crate) fn resets_path(script: &str) -> bool {
         || default("default")
         || default("null")
         || to_default
+        || sets_to_null(&words)
+        || updates_settings(&words) && words.iter().any(|word| word == "search_path")
+        // The view of the settings says what the default is.
+        || words.iter().any(|word| word == "reset_val")
 }
 
-/// The words of a script, in lower case, those in its strings and comments as well.
-fn words(script: &str) -> Vec<String> {
-    let words = script.split(|c: char| !c.is_alphanumeric() && c != '_');
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+/// Whether `set_config` may be called with the path and nothing to set it to, in whichever order.
+fn sets_to_null(words: &[String]) -> bool {
+    const ARGUMENTS: usize = 6;
+    let has =
+        |words: &[String], wanted: &str| words.iter().take(ARGUMENTS).any(|word| word == wanted);
+    let mut calls =
+        (0..words.len()).filter(|at| words[*at] == "set_config").map(|at| &words[at + 1..]);
+    calls.any(|after| has(after, "search_path") && has(after, "null"))
+}
+
+/// Whether the view of the settings is written to, which sets them, to whatever that is worked out to.
+fn updates_settings(words: &[String]) -> bool {
+    let mut tables = (0..words.len()).filter(|at| words[*at] == "update").map(|at| {
+        let before = |word: &&String| word.as_str() == "only" || word.as_str() == "pg_catalog";
+        words[at + 1..].iter().find(|word| !before(word))
+    });
+    tables.any(|table| table.is_some_and(|table| table == "pg_settings"))
+}
+
+/// The words of a script of PostgreSQL, those in its strings as well, which may be run.
+fn words(statements: &[statement::Statement<'_>]) -> Vec<String> {
+    statements.iter().flat_map(|one| one.words(Dialect::Postgres)).collect()
 }
 
 fn pairs(words: &[String], one: &str, next: &str) -> bool {
@@ -203,4 +258,52 @@ fn minds_foreign_keys(step: &Step<'_>) -> bool {
         }
     };
     step.code.is_some() || !step.statements().iter().all(|one| same(one.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("RESET ALL")]
+    #[case("RESET /* our settings */ ALL")]
+    #[case("RESET --x\n ALL")]
+    #[case("reset search_path")]
+    #[case("RESET U&\"search\\005fpath\"")]
+    #[case("RESET U&\"search!005fpath\" UESCAPE '!'")]
+    #[case("SET search_path TO DEFAULT")]
+    #[case("SET search_path /* back */ TO DEFAULT")]
+    #[case("SET search_path = /*x*/ default")]
+    #[case("SET LOCAL \"search_path\" = DEFAULT")]
+    #[case("SELECT set_config('search_path', /* none */ NULL, true)")]
+    #[case("SELECT set_config(new_value => NULL, is_local => true, setting_name => 'search_path')")]
+    #[case("SELECT set_config(E'search\\137path', CAST(NULL AS text), false)")]
+    #[case("UPDATE pg_settings SET setting = reset_val WHERE name = 'search_path'")]
+    #[case(
+        "UPDATE ONLY pg_catalog /* x */ . pg_settings SET setting = NULL WHERE name = 'search_path'"
+    )]
+    #[case(
+        "SELECT set_config('search_path', (SELECT reset_val FROM pg_settings WHERE name = 'search_path'), true)"
+    )]
+    #[case("DO $$ BEGIN RESET /* all of it */ ALL; END $$")]
+    #[case("DO $$ BEGIN EXECUTE 'RESET ' || 'search_path'; END $$")]
+    #[case("DO 'BEGIN EXECUTE ''SELECT '' || a || '' it''''s; RESET ALL''; END'")]
+    fn what_goes_back_to_the_default_path_is_told_in_every_spelling(#[case] script: &str) {
+        assert!(resets_path(script), "{script}");
+        assert!(resets_path(&format!("CREATE TABLE t (a int); {script}; SELECT 1")), "{script}");
+    }
+
+    #[rstest]
+    #[case("RESET work_mem; SELECT 'all'")]
+    #[case("SET search_path TO app, public")]
+    #[case("SELECT 1 -- RESET ALL")]
+    #[case("UPDATE pg_settings SET setting = '1024' WHERE name = 'work_mem'")]
+    #[case("SELECT 1 /* SET search_path TO DEFAULT */")]
+    #[case("UPDATE t SET a = (SELECT setting FROM pg_settings WHERE name = 'search_path')")]
+    #[case("SELECT set_config('search_path', 'app', false) WHERE 1 IS NOT NULL")]
+    fn what_does_not_is_told_as_well(#[case] script: &str) {
+        assert!(!resets_path(script), "{script}");
+    }
 }

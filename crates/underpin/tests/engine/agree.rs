@@ -206,3 +206,97 @@ fn what_is_done_again_is_spared_too(
     }
     assert_eq!((db.dump(), applied(&db)), before);
 }
+
+/// What goes back to the default path, in spellings that a comment, quotes or a view hide.
+const BACK: [&str; 8] = [
+    "RESET ALL",
+    "RESET /* our settings */ ALL",
+    "RESET --x\n ALL",
+    "SET search_path /* back */ TO DEFAULT",
+    "SET search_path = /*x*/ default",
+    "RESET U&\"search\\005fpath\"",
+    "SELECT set_config('search_path', /* none */ NULL, false)",
+    "UPDATE pg_settings SET setting = reset_val WHERE name = 'search_path'",
+];
+
+fn going_back(back: &str) -> Catalog {
+    let change = format!("{back}; ALTER TABLE a ADD COLUMN b INTEGER; CREATE TABLE c (id INTEGER)");
+    let first = migration(1, "first", "CREATE TABLE a (id INTEGER)", "");
+    catalog(Dialect::Postgres, vec![first, migration(2, "back", &change, "")])
+}
+
+/// The tables of [`going_back`], with their schemas.
+fn made(db: &TestDb) -> Vec<String> {
+    db.texts(
+        "SELECT (schemaname || '.' || tablename)::text FROM pg_tables WHERE tablename IN ('a', 'c') ORDER BY 1",
+    )
+}
+
+/// On a connection that many schemas share, the default path is another's.
+#[test]
+fn postgres_what_goes_back_to_the_default_path_stays_in_its_schema() {
+    for back in BACK {
+        let db = TestDb::new(Dialect::Postgres);
+        db.batch("CREATE SCHEMA tenant; CREATE TABLE public.a (id INTEGER)");
+        let catalog = going_back(back);
+        let url = db.database_url();
+
+        let done = underpin_testkit::block_on(async || {
+            let engine =
+                underpin::Engine::new(&catalog, crate::CODE, &url, Options::default()).unwrap();
+            let mut conn = engine.connect(underpin::Access::ReadWrite).await.unwrap();
+            engine.migrate_in(&mut conn, "tenant", &Goal::Head).await
+        });
+
+        assert!(done.is_ok(), "{back}: {done:?}");
+        assert_eq!(made(&db), ["public.a", "tenant.a", "tenant.c"], "{back}");
+    }
+}
+
+/// What a version builds is looked at in a schema of its own, which is where such a script goes back to.
+#[rstest]
+fn postgres_what_goes_back_to_the_default_path_is_proven(#[values(false, true)] named: bool) {
+    for back in BACK {
+        let db = TestDb::new(Dialect::Postgres);
+        db.batch("CREATE SCHEMA tenant");
+        let catalog = going_back(back);
+        let url = if named { db.database_url().in_schema("tenant") } else { db.database_url() };
+
+        let done = underpin_testkit::block_on(async || {
+            let engine =
+                underpin::Engine::new(&catalog, crate::CODE, &url, Options::default()).unwrap();
+            let proof = engine.proof().await?;
+            engine.proving(&proof, false).migrate(&Goal::Head).await
+        });
+
+        assert!(done.is_ok(), "{back}: {done:?}");
+        let schema = if named { "tenant" } else { "public" };
+        assert_eq!(made(&db), [format!("{schema}.a"), format!("{schema}.c")], "{back}");
+    }
+}
+
+/// What lasts until a transaction ends, or is its own, in whatever spelling.
+#[rstest]
+#[case::constraints("SET /* c */ CONSTRAINTS ALL DEFERRED", false)]
+#[case::constraints_of_code("DO $$ BEGIN SET --x\n CONSTRAINTS ALL DEFERRED; END $$", false)]
+#[case::its_number_in_rows("CREATE TABLE n AS SELECT xmin::text AS x FROM t1", false)]
+#[case::its_number_in_rows_by_letters("SELECT U&\"xma\\0078\" FROM t1", false)]
+#[case::its_snapshot("SELECT pg_current_snapshot()", false)]
+#[case::its_older_snapshot("SELECT txid_current_snapshot()", false)]
+#[case::what_it_sees("SELECT pg_visible_in_snapshot('1'::xid8, '1:1:'::pg_snapshot)", false)]
+#[case::a_comment("SELECT 1 /* SET CONSTRAINTS, txid_current(), xmin */", true)]
+fn postgres_what_is_a_transactions_own_parts_migrations(
+    #[case] script: &str,
+    #[case] single: bool,
+) {
+    let db = TestDb::new(Dialect::Postgres);
+    let catalog = catalog(Dialect::Postgres, vec![table(1), migration(2, "own", script, "")]);
+    let options = Options { grouping: Grouping::Together, ..Options::default() };
+
+    let report = with_engine(&db, &catalog, options, async |engine| {
+        engine.migrate(&Goal::Head).await.unwrap()
+    });
+
+    assert_eq!(report.single_transaction, single);
+    assert_eq!(applied(&db), ["0001", "0002"]);
+}

@@ -402,3 +402,72 @@ fn an_interrupted_migration_whose_folder_is_gone_is_recorded_by_a_stamp(#[case] 
     migrate(&db, &without, &Goal::Head).unwrap();
     assert_eq!(applied(&db), ["0001"]);
 }
+
+#[rstest]
+#[case::a_selected_table("SELECT '1' AS line INTO pg_temp.kept")]
+#[case::a_table_by_the_path("SET search_path = pg_temp, public")]
+#[case::a_setting_of_a_view("UPDATE pg_settings SET setting = 'extra' WHERE name = 'search_path'")]
+#[case::a_setting_of_a_query(
+    "CREATE TABLE kept AS SELECT set_config('search_path', 'extra', false) AS line"
+)]
+#[case::a_seed("SELECT setseed(0.5)")]
+fn what_a_new_session_cannot_be_given_refuses_to_go_on(#[case] made: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let script = format!("{ONE};\n{made};\nINSERT INTO later VALUES (1);\n{THREE}");
+    let catalog = logging(Dialect::Postgres, &script);
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (a INTEGER)");
+
+    let error = resume(&db, &catalog).unwrap_err();
+
+    let Error::Refused(refused) = error else { panic!("{error:?}") };
+    assert!(
+        matches!(&refused.0[..], [Refusal::SessionLost { statement: 2, line: 2, .. }]),
+        "{refused}"
+    );
+    assert_eq!(lines(&db), ["1"]);
+}
+
+#[rstest]
+#[case::a_string_for_a_name("CREATE TABLE 'temp'.kept (line TEXT)")]
+#[case::in_memory("ATTACH ':memory:' AS kept")]
+#[case::without_a_name("ATTACH '' AS kept")]
+fn sqlite_what_a_new_connection_cannot_be_given_refuses_to_go_on(#[case] made: &str) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let catalog = logging(Dialect::Sqlite, &format!("{made}; INSERT INTO later VALUES (1)"));
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (a INTEGER)");
+
+    let error = resume(&db, &catalog).unwrap_err().to_string();
+
+    assert!(error.contains("cannot go on by itself: statement 1 at line 1"), "{error}");
+}
+
+/// A transaction takes the effect of some pragmas, and takes back none.
+#[rstest]
+#[case::without_effect(
+    "PRAGMA foreign_keys = OFF; BEGIN; PRAGMA foreign_keys = ON; COMMIT",
+    "foreign_keys",
+    "0"
+)]
+#[case::without_effect_in_a_savepoint(
+    "PRAGMA foreign_keys = OFF; SAVEPOINT a; PRAGMA foreign_keys = ON; RELEASE a",
+    "foreign_keys",
+    "0"
+)]
+#[case::rolled_back("BEGIN; PRAGMA recursive_triggers = ON; ROLLBACK", "recursive_triggers", "1")]
+fn sqlite_pragmas_of_a_transaction_are_as_they_were(
+    #[case] set: &str,
+    #[case] pragma: &str,
+    #[case] expected: &str,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let look = format!("INSERT INTO log SELECT {pragma} FROM pragma_{pragma}");
+    let catalog = logging(Dialect::Sqlite, &format!("{set}; {look}; SELECT ok FROM later; {look}"));
+    migrate(&db, &catalog, &Goal::Head).unwrap_err();
+    db.batch("CREATE TABLE later (ok INTEGER)");
+
+    resume(&db, &catalog).unwrap();
+
+    assert_eq!(lines(&db), [expected; 2]);
+}

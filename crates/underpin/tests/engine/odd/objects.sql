@@ -132,6 +132,7 @@ LOCK TABLE parent IN ACCESS EXCLUSIVE MODE; LOCK child IN SHARE MODE
 
 SELECT * FROM parent FOR UPDATE; SELECT * FROM child FOR KEY SHARE
 
+-- alone: what it sees of others
 SELECT pg_export_snapshot()
 
 # large objects
