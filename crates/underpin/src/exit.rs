@@ -64,7 +64,7 @@ fn chain(
     let mut text = say(error);
     for cause in std::iter::successors(error.source(), |error| error.source()) {
         let cause = say(cause);
-        if !text.contains(&cause) {
+        if !has_told(&text, &cause) {
             text.push_str("\n  because: ");
             text.push_str(&cause);
         }
@@ -72,10 +72,66 @@ fn chain(
     text
 }
 
+/// Whether `text` is `cause`, or has it after its last colon. Anywhere else the words of a cause stand by
+/// chance: what a script raises may be as short as `a`.
+fn has_told(text: &str, cause: &str) -> bool {
+    let before = text.strip_suffix(cause);
+    before.is_some_and(|before| before.is_empty() || cause.is_empty() || before.ends_with(": "))
+}
+
 /// What a database said, when `error` is nothing else.
 fn database<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e DbError> {
     match error.downcast_ref() {
         Some(StepCause::Database(error)) => Some(error),
         _ => error.downcast_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use underpin_db::DbError;
+
+    use super::explain;
+    use crate::{Direction, Error, Left, StepCause, StepError};
+
+    fn said(message: &str) -> DbError {
+        DbError { message: message.to_owned(), ..DbError::default() }
+    }
+
+    fn failed(message: &str) -> Error {
+        Error::Step(Box::new(StepError {
+            version: "0001".parse().unwrap(),
+            name: "one".to_owned(),
+            direction: Direction::Up,
+            place: None,
+            left: Left::Nothing,
+            undone: Vec::new(),
+            kept: Vec::new(),
+            blockers: None,
+            cause: StepCause::Database(said(message)),
+        }))
+    }
+
+    #[rstest]
+    #[case::of_one_letter("a")]
+    #[case::a_part_of_a_word("thing")]
+    #[case::the_last_word("nothing")]
+    #[case::the_last_words("it was rolled back and left nothing")]
+    fn a_cause_is_told_whatever_words_it_has(#[case] message: &str) {
+        let text = explain(&failed(message));
+
+        let cause = format!("\n  because: {message}");
+        assert!(text.ends_with(&cause) && text.matches("because").count() == 1, "{text}");
+    }
+
+    #[test]
+    fn a_cause_that_the_text_ends_with_is_told_once() {
+        let target = "u@h:5432/d".to_owned();
+        let error = underpin_db::ConnectError::Refused { target, source: said("no such role") };
+        for text in [explain(&error), explain(&Error::Connect(error))] {
+            assert_eq!(text, "PostgreSQL at u@h:5432/d refused the connection: no such role");
+        }
+        assert_eq!(explain(&failed("")), failed("").to_string());
     }
 }

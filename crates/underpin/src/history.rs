@@ -201,10 +201,49 @@ pub(crate) struct Tables {
 /// The answer to [`Tables::query`].
 #[derive(Deserialize)]
 pub(crate) struct Found {
+    /// PostgreSQL: who asks.
     #[serde(default)]
-    schemas: Vec<String>,
-    /// Schema and name; SQLite has no schemas.
-    tables: Vec<(Option<String>, String)>,
+    role: String,
+    /// Each with whether the role may use it.
+    #[serde(default)]
+    schemas: Vec<(String, bool)>,
+    /// Whatever has the name of one of the two tables.
+    objects: Vec<Object>,
+}
+
+/// Schema, name and kind; SQLite has no schemas.
+#[derive(Deserialize)]
+struct Object(Option<String>, String, String);
+
+impl Object {
+    /// Whether it is a table, in which alone a history can be written.
+    fn is_table(&self) -> bool {
+        matches!(self.2.as_str(), "r" | "table")
+    }
+
+    /// What it is, by PostgreSQL's letter or SQLite's word.
+    fn kind(&self) -> &'static str {
+        match self.2.as_str() {
+            "v" | "view" => "a view",
+            "m" => "a materialized view",
+            "p" => "a partitioned table",
+            "f" => "a foreign table",
+            "S" => "a sequence",
+            "i" | "I" | "index" => "an index",
+            "c" => "a composite type",
+            _ => "of another kind",
+        }
+    }
+
+    fn refusal(&self) -> Error {
+        let Self(schema, name, _) = self;
+        let place = schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+        Error::History(format!(
+            "`{place}{name}` is {}, where the engine keeps a plain table: rename it or drop it and, when \
+             something is applied, put the table back that had its rows",
+            self.kind()
+        ))
+    }
 }
 
 const LOOK: &str = "look for the history";
@@ -238,17 +277,53 @@ impl Found {
 
     /// Those of `schema`, or of the SQLite file.
     pub(crate) fn tables(&self, schema: Option<&str>) -> Result<Tables, Error> {
-        let dialect = if schema.is_some() { Dialect::Postgres } else { Dialect::Sqlite };
-        if schema.is_some_and(|schema| !self.schemas.iter().any(|one| one == schema)) {
+        if schema.is_some_and(|schema| !self.schemas.iter().any(|(one, _)| one == schema)) {
             return Err(Error::NoSchema);
         }
-        let has = |table: &str| {
-            self.tables.iter().any(|(place, name)| place.as_deref() == schema && name == table)
-        };
+        // To pass it over would be to say that nothing is applied.
+        let mut here = self.objects.iter().filter(|one| one.0.as_deref() == schema);
+        match here.find(|one| !one.is_table()) {
+            Some(other) => Err(other.refusal()),
+            None => Ok(self.plain_tables(schema)),
+        }
+    }
+
+    /// Those of `schema`; what has their names and is no table is nobody's history.
+    fn plain_tables(&self, schema: Option<&str>) -> Tables {
+        let dialect = if schema.is_some() { Dialect::Postgres } else { Dialect::Sqlite };
+        let is = |one: &Object, table| one.0.as_deref() == schema && one.1 == table;
+        let has = |table| self.objects.iter().any(|one| is(one, table) && one.is_table());
         let (diesel, own) = (has(DIESEL_TABLE), has(HISTORY_TABLE));
         let schema = schema.map(str::to_owned);
-        Ok(Tables { dialect, schema, diesel, own, elsewhere: Vec::new() })
+        Tables { dialect, schema, diesel, own, elsewhere: Vec::new() }
     }
+
+    /// PostgreSQL: refuses when the role may not use a schema that comes before `current` in `path`. The
+    /// server passes it over, and the set that is in it would be built a second time.
+    fn refuse_unusable(&self, path: &[String], current: Option<&str>) -> Result<(), Error> {
+        let barred = |schema: &String| self.schemas.iter().any(|(one, may)| one == schema && !*may);
+        let mut before = path.iter().take_while(|schema| Some(schema.as_str()) != current);
+        let Some(schema) = before.find(|schema| barred(schema)) else { return Ok(()) };
+        let passed_over = match current {
+            Some(current) => format!("`{current}` would be migrated in its place"),
+            None => "no other is there to migrate".to_owned(),
+        };
+        Err(Error::Hidden {
+            reason: format!(
+                "it may not use schema `{schema}` of the search path, and {passed_over}: run `GRANT USAGE ON \
+                 SCHEMA {} TO {}`, or take the schema out of the path",
+                as_written(schema),
+                as_written(&self.role)
+            ),
+        })
+    }
+}
+
+/// PostgreSQL: a name as people write it, in quotes only where it needs them.
+fn as_written(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_plain = name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit());
+    if is_plain { name.to_owned() } else { identifier(name) }
 }
 
 impl Tables {
@@ -258,27 +333,29 @@ impl Tables {
         let path: Vec<_> = conn.path().iter().map(String::as_str).collect();
         let query = Self::query(conn.dialect(), &path);
         let schema = conn.schema().map(str::to_owned);
+        let found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
+        found.refuse_unusable(conn.path(), schema.as_deref())?;
         if conn.dialect() == Dialect::Postgres && schema.is_none() {
             return Err(Error::NoSchema);
         }
         if let Some(schema) = schema.as_deref().filter(|one| is_servers_own(one)) {
             return Err(Error::ServersOwn { schema: schema.to_owned() });
         }
-        let others = conn.path().iter().filter(|one| Some(*one) != schema.as_ref()).cloned();
-        let others: Vec<_> = others.collect();
-        let found = Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?;
         let mut tables = found.tables(schema.as_deref())?;
-        let others = others.iter().filter_map(|schema| found.tables(Some(schema)).ok());
+        let others = conn.path().iter().filter(|one| Some(*one) != schema.as_ref());
+        let others = others.map(|schema| found.plain_tables(Some(schema)));
         tables.elsewhere = others.filter(|one| one.diesel || one.own).collect();
         Ok(tables)
     }
 
-    /// The query that looks which tables there are, on PostgreSQL in `schemas`, for [`Found::parse`].
+    /// The query that looks what has the names of the tables, on PostgreSQL in `schemas`, for
+    /// [`Found::parse`].
     pub(crate) fn query(dialect: Dialect, schemas: &[&str]) -> String {
         match dialect {
             Dialect::Sqlite => format!(
-                "SELECT json_object('tables', json((SELECT json_group_array(json_array(NULL, name)) \
-                 FROM sqlite_schema WHERE type = 'table' AND name IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}'))))"
+                "SELECT json_object('objects', json((SELECT json_group_array(json_array(NULL, name, type)) \
+                 FROM sqlite_schema WHERE type IN ('table', 'view', 'index') AND name IN ('{DIESEL_TABLE}', \
+                 '{HISTORY_TABLE}'))))"
             ),
             Dialect::Postgres => {
                 let names: Vec<_> = schemas.iter().map(|schema| literal(schema)).collect();
@@ -287,10 +364,12 @@ impl Tables {
                     names.join(", ")
                 );
                 format!(
-                    "SELECT json_build_object('schemas', (SELECT coalesce(json_agg(nspname), '[]') FROM \
-                     {schemas}), 'tables', (SELECT coalesce(json_agg(json_build_array(n.nspname, \
-                     c.relname)), '[]') FROM {schemas} JOIN pg_class AS c ON c.relnamespace = n.oid WHERE \
-                     c.relkind = 'r' AND c.relname = ANY ('{{{DIESEL_TABLE},{HISTORY_TABLE}}}'::name[])))"
+                    "SELECT json_build_object('role', current_user, 'schemas', (SELECT \
+                     coalesce(json_agg(json_build_array(n.nspname, has_schema_privilege(n.oid, 'USAGE'))), '[]') \
+                     FROM {schemas}), 'objects', (SELECT coalesce(json_agg(json_build_array(n.nspname, \
+                     c.relname, c.relkind::text)), '[]') FROM {schemas} JOIN pg_class AS c ON \
+                     c.relnamespace = n.oid WHERE c.relname = ANY \
+                     ('{{{DIESEL_TABLE},{HISTORY_TABLE}}}'::name[])))"
                 )
             }
         }

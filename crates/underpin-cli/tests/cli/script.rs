@@ -130,12 +130,7 @@ fn each_migration_of_it_is_alone_with_its_session_postgres() {
              (SELECT count(*) FROM pg_prepared_statements) AS prepared";
         crate::write_migration(&dir, "0002_leaves", leaves, "");
         crate::write_migration(&dir, "0003_looks", looks, "");
-        crate::write_migration(
-            &dir,
-            "0004_outside",
-            leaves.trim_end_matches("SET ROLE pg_monitor"),
-            "",
-        );
+        crate::write_migration(&dir, "0004_outside", leaves, "");
         let metadata = dir.join("0004_outside").join("metadata.toml");
         std::fs::write(metadata, "run_in_transaction = false\n").unwrap();
         crate::write_migration(
@@ -156,4 +151,67 @@ fn each_migration_of_it_is_alone_with_its_session_postgres() {
     assert_eq!((&tables, &versions), (&state(&ours).0, &state(&ours).1), "{script}");
     assert_eq!(versions.len(), 5);
     assert_eq!(tables["t1"].len(), 3, "{tables:?}");
+}
+
+/// How far a script outside a transaction came is recorded in its own session, whatever role it has taken there
+/// and whether or not it is in a transaction of its own.
+#[test]
+fn a_script_with_another_role_is_recorded_outside_a_transaction_postgres() {
+    let (ours, theirs) = (TestDb::with_login(), TestDb::with_login());
+    for db in [&ours, &theirs] {
+        db.batch(&format!("GRANT pg_monitor TO {}", db.login().unwrap()));
+        let dir = folder(db, 1);
+        let script = "SET ROLE pg_monitor; BEGIN; RESET ROLE; CREATE TABLE t2 (id INTEGER); \
+             SET LOCAL ROLE pg_monitor; COMMIT; SET ROLE pg_monitor; SET lock_timeout = 77; RESET ROLE; \
+             CREATE TABLE t3 AS SELECT current_setting('lock_timeout') AS kept";
+        crate::write_migration(&dir, "0002_roles", script, "");
+        let metadata = dir.join("0002_roles").join("metadata.toml");
+        std::fs::write(metadata, "run_in_transaction = false\n").unwrap();
+    }
+    let all = ["--migrations", "migrations", "upgrade"];
+    let script = succeed(&theirs, &[&all[..], &["--sql"]].concat());
+
+    client(&theirs, &script);
+    succeed(&ours, &all);
+
+    assert_eq!(state(&theirs), state(&ours), "{script}");
+    assert_eq!(history(&theirs), history(&ours), "{script}");
+}
+
+/// `sqlite3` has one session for all of a script, and the engine gives each migration its own.
+#[rstest]
+#[case::a_table("CREATE TEMP TABLE t1 (id INTEGER, text TEXT)", "the temporary table `t1`")]
+#[case::a_database("ATTACH ':memory:' AS other", "an attached database")]
+#[case::a_setting("PRAGMA recursive_triggers = ON", "`PRAGMA recursive_triggers`")]
+fn what_would_reach_the_next_migration_of_it_is_refused_sqlite(
+    #[case] leaves: &str,
+    #[case] told: &str,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let dir = folder(&db, 1);
+    crate::write_migration(&dir, "0002_leaves", &format!("CREATE TABLE t2 (id);\n{leaves}"), "");
+    if leaves.starts_with("ATTACH") {
+        let metadata = dir.join("0002_leaves").join("metadata.toml");
+        std::fs::write(metadata, "run_in_transaction = false\n").unwrap();
+    }
+    crate::write_migration(&dir, "0003_goes_on", "INSERT INTO t1 VALUES (7, 'a')", "");
+    let all = ["--migrations", "migrations", "upgrade"];
+
+    let output = underpin(&db, &[&all[..], &["--sql"]].concat()).output().unwrap();
+
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(output.stdout.is_empty(), "{text}");
+    for part in ["migration 0002", "line 2", told, "`underpin upgrade`"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // One that is the last of its script reaches nobody.
+    for _ in 0..3 {
+        let one = succeed(&db, &["--migrations", "migrations", "upgrade", "+1", "--sql"]);
+        client(&db, &one);
+    }
+    let other = TestDb::new(Dialect::Sqlite);
+    std::fs::rename(&dir, other.dir().join("migrations")).unwrap();
+    succeed(&other, &all);
+    assert_eq!(state(&db), state(&other));
 }

@@ -4,9 +4,13 @@
 //! All of it may run while a stranger's schema comes first in the search path, so each function and
 //! operator in it is named with its schema.
 
+use std::fmt::Write as _;
+
 /// What our own statements count on. Nothing in the path can stand in for a function, an operator,
 /// a cast or a type of the server; tables are named with their schema.
-const OWN: [(&str, &str); 9] = [
+const OWN: [(&str, &str); 10] = [
+    // The driver speaks nothing else, and reads what the server says as that.
+    ("client_encoding", "UTF8"),
     // Unless it is named last, the schema of temporary objects comes first.
     ("search_path", "pg_catalog, pg_temp"),
     // A policy that would hide rows is an error.
@@ -51,8 +55,17 @@ pub(crate) fn set<'s>(settings: impl Iterator<Item = (&'s str, &'s str)>, local:
     format!("SELECT {}", settings.map(one).collect::<Vec<_>>().join(", "))
 }
 
-/// A text as a literal that means the same whatever `standard_conforming_strings` says.
+/// A text as SQL that means the same whatever `standard_conforming_strings` and `client_encoding` say: the
+/// server reads a whole message by the encoding of its session before it runs the first statement of it, so
+/// letters that are not ASCII travel as bytes.
 pub(crate) fn literal(text: &str) -> String {
+    if !text.is_ascii() {
+        let bytes = text.bytes().fold(String::new(), |mut hex, byte| {
+            let _infallible = write!(hex, "{byte:02x}");
+            hex
+        });
+        return format!("pg_catalog.convert_from(E'\\\\x{bytes}', 'UTF8')");
+    }
     let quoted = text.replace('\'', "''");
     if text.contains('\\') {
         format!("E'{}'", quoted.replace('\\', "\\\\"))
@@ -151,11 +164,22 @@ const DEALLOCATE: &str = "DO 'DECLARE one pg_catalog.text; BEGIN FOR one IN SELE
      pg_catalog.format(''DEALLOCATE %I'', one); END LOOP; END'";
 
 /// The process that answers, whether its server only reads, and the schema that is current; with each
-/// schema of the path that exists.
+/// schema of the path that exists, also one that the role may not use. The server passes over such a schema
+/// without a word (`current_schemas`), and the history may be in it.
+///
+/// The names are read as the server reads them: what is quoted as it is, anything else in lower case, and
+/// `$user` is the role.
 pub(crate) const ASK: &str = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), \
      pg_catalog.current_schema(), p.name FROM (SELECT 1) AS one LEFT JOIN \
-     pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS p (name, number) ON true \
-     ORDER BY p.number USING OPERATOR(pg_catalog.<)";
+     (SELECT n.nspname AS name, pg_catalog.min(w.number) AS number FROM \
+     (SELECT CASE WHEN pg_catalog.starts_with(m.found[1], '\"') THEN \
+     pg_catalog.replace(pg_catalog.regexp_replace(m.found[1], '^\"|\"$', '', 'g'), '\"\"', '\"') ELSE \
+     pg_catalog.translate(m.found[1], 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') END AS text, \
+     m.number FROM pg_catalog.regexp_matches(pg_catalog.current_setting('search_path'), \
+     '\"(?:[^\"]|\"\")*\"|[^\",[:space:]][^,[:space:]]*', 'g') WITH ORDINALITY AS m (found, number)) AS w \
+     JOIN pg_catalog.pg_namespace AS n ON n.nspname OPERATOR(pg_catalog.=) CAST(CASE WHEN w.text \
+     OPERATOR(pg_catalog.=) '$user' THEN CAST(current_user AS pg_catalog.text) ELSE w.text END AS \
+     pg_catalog.name) GROUP BY n.nspname) AS p ON true ORDER BY p.number USING OPERATOR(pg_catalog.<)";
 
 /// Lets the first question be answered whatever the role or the database say of time.
 pub(crate) const IN_ANY_TIME: &str = "SET LOCAL statement_timeout TO 0";
@@ -189,3 +213,24 @@ pub(crate) fn keep() -> String {
 /// Sets again, for the transaction, what [`keep`] kept.
 pub(crate) const GIVE_BACK: &str = "SELECT pg_catalog.set_config(k.key, k.value, true) FROM \
      pg_catalog.json_each_text(pg_catalog.current_setting('underpin.kept')::pg_catalog.json) AS k";
+
+#[cfg(test)]
+mod tests {
+    use super::{ASK, literal, own, served};
+
+    #[test]
+    fn our_own_statements_are_read_the_same_in_every_encoding() {
+        for (text, sql) in [
+            ("it's", "'it''s'"),
+            ("a\\b", "E'a\\\\b'"),
+            ("имя", r"pg_catalog.convert_from(E'\\xd0b8d0bcd18f', 'UTF8')"),
+            ("é'\\", r"pg_catalog.convert_from(E'\\xc3a9275c', 'UTF8')"),
+        ] {
+            assert_eq!(literal(text), sql);
+        }
+        for statement in [own("true"), served("false")] {
+            assert!(statement.contains("'client_encoding', 'UTF8'"), "{statement}");
+        }
+        assert!(ASK.is_ascii() && !ASK.contains('\\'), "where strings end is not settled yet");
+    }
+}

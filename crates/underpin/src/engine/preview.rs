@@ -83,6 +83,7 @@ impl Engine<'_> {
                 code: code.name.to_owned(),
             });
         }
+        crate::script::refuse_shared(&plan)?;
         Ok(crate::script::render(&session, &plan, grouping))
     }
 }

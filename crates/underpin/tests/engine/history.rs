@@ -212,3 +212,39 @@ fn two_sets_may_start_at_once_on_an_empty_database(#[case] dialect: Dialect) {
 
     assert_eq!(applied(&db), ["0001", "0002", "0011", "0012"]);
 }
+
+/// Passing it over would say that nothing is applied.
+#[rstest]
+#[case::view_sqlite(Dialect::Sqlite, "VIEW", "AS SELECT * FROM kept", "a view")]
+#[case::view_postgres(Dialect::Postgres, "VIEW", "AS SELECT * FROM kept", "a view")]
+#[case::partitioned_postgres(
+    Dialect::Postgres,
+    "TABLE",
+    "(LIKE kept) PARTITION BY LIST (version)",
+    "a partitioned table"
+)]
+fn a_history_of_another_kind_is_named_and_refused(
+    #[case] dialect: Dialect,
+    #[case] kind: &str,
+    #[case] rest: &str,
+    #[case] told: &str,
+    #[values("__diesel_schema_migrations", "underpin_history")] table: &str,
+) {
+    let db = TestDb::new(dialect);
+    let all = tables(dialect, 3);
+    migrate(&db, &all, &Goal::Up(2)).unwrap();
+    db.batch(&format!("ALTER TABLE {table} RENAME TO kept; CREATE {kind} {table} {rest}"));
+
+    let status = with_engine(&db, &all, Options::default(), async |engine| {
+        engine.status().await.map(|status| status.applied)
+    });
+    let errors = [status.unwrap_err(), migrate(&db, &all, &Goal::Head).unwrap_err()];
+
+    for error in errors {
+        let text = underpin::exit::explain(&error);
+        assert!(text.contains(&format!("{table}` is {told}")), "{text}");
+        assert!(text.contains("rename it or drop it"), "{text}");
+    }
+    db.batch(&format!("DROP {kind} {table}; ALTER TABLE kept RENAME TO {table}"));
+    assert_eq!(ran(&migrate(&db, &all, &Goal::Head).unwrap()), ["0003"]);
+}

@@ -9,7 +9,7 @@ use underpin::{
 };
 use underpin_testkit::{Dialect, Level, PgBouncer, REFUSED, SETTINGS, Settings, TestDb, block_on};
 
-use crate::{catalog, migration};
+use crate::{catalog, migrate, migration};
 
 /// Text that means something else where strings end elsewhere.
 const REASON: &str = r"CORP\ada said: it's \'); DROP TABLE t1; --";
@@ -202,4 +202,25 @@ fn what_stands_in_is_noticed_postgres(#[case] own: &str, #[case] poisoned: &str)
         assert!(error.message.contains("poison"), "{error}");
     });
     assert_eq!(db.poisonings(), 1);
+}
+
+/// The server reads a message by the encoding that the session has when the message comes.
+#[rstest]
+#[case::in_which_the_bytes_are_other_letters_postgres("WIN1251")]
+#[case::in_which_the_bytes_are_no_letters_postgres("EUC_JP")]
+fn what_is_recorded_is_right_whatever_encoding_a_script_sets(#[case] encoding: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let script = format!(
+        "SELECT set_config('client_encoding', '{encoding}', false); CREATE TABLE t1 (id integer); \
+         CREATE TABLE seen AS SELECT current_setting('client_encoding') AS encoding"
+    );
+    let mut one = migration(1, "имя", &script, "DROP TABLE t1, seen");
+    one.metadata.run_in_transaction = false;
+    let all = catalog(Dialect::Postgres, vec![one, migration(2, "дальше", "SELECT 1", "SELECT 1")]);
+
+    migrate(&db, &all, &Goal::Head).unwrap();
+
+    let names = "SELECT name FROM underpin_history GROUP BY name ORDER BY min(id)";
+    assert_eq!(db.texts(names), ["имя", "дальше"]);
+    assert_eq!(db.texts("SELECT encoding FROM seen"), [encoding], "the script has its own again");
 }

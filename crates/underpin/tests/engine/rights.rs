@@ -207,3 +207,34 @@ fn a_history_elsewhere_in_the_path_is_named_and_refused_postgres(#[case] path: &
         );
     }
 }
+
+/// The server passes over such a schema without a word, and the set would be built again in the next one.
+#[rstest]
+#[case::before_another("app", "app, public")]
+#[case::alone("app", "app")]
+#[case::after_one_that_is_not_there("app", "nowhere, app, public")]
+#[case::of_a_quoted_name("\"App, \"\"mine\"\"\"", "\"App, \"\"mine\"\"\", public")]
+#[case::of_the_roles_name("$user", "\"$user\", public")]
+fn a_schema_that_the_role_may_not_use_is_named_postgres(#[case] schema: &str, #[case] path: &str) {
+    // On a connection that is lent for one schema, no path says which.
+    for verb in Verb::ALL.into_iter().filter(|verb| *verb != Verb::Lent) {
+        let db = migrated();
+        let role = db.login().unwrap();
+        let schema = if schema == "$user" { role } else { schema };
+        let moved = ["t1", "t2", DIESEL, OWN]
+            .map(|table| format!("ALTER TABLE public.{table} SET SCHEMA {schema}"));
+        db.batch(&format!("CREATE SCHEMA {schema}; {}", moved.join("; ")));
+        db.start_with(Level::Role, "search_path", path);
+
+        let error = verb.run(&db).unwrap_err();
+
+        let text = explain(&error);
+        assert_eq!(exit::code(&error), exit::REFUSED, "{verb:?}: {text}");
+        let grant = format!("GRANT USAGE ON SCHEMA {schema} TO {role}");
+        assert!(text.contains(&grant), "{verb:?}: {text}");
+        let made = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'";
+        assert_eq!(db.texts(made), [""; 0], "{verb:?}");
+        db.batch(&format!("{grant}; GRANT CREATE ON SCHEMA {schema} TO {role}"));
+        assert_eq!(verb.run(&db).map_err(|error| explain(&error)), Ok(verb.applied()), "{verb:?}");
+    }
+}
