@@ -7,9 +7,12 @@ use underpin_db::DatabaseUrl;
 
 use crate::{FleetError, Target, printable};
 
+mod copies;
 mod files;
 mod list;
 mod schemas;
+mod twins;
+mod walk;
 
 /// Where the targets of a fleet are.
 #[derive(Debug, Clone)]
@@ -30,7 +33,7 @@ pub enum Source {
         /// What may stand for the `%`.
         names: Names,
     },
-    /// The URLs in a file, one per line; empty lines and what follows `#` do not count.
+    /// The URLs in a regular file, one per line; empty lines and what follows `#` do not count.
     List(PathBuf),
     /// Targets that somebody knows already, as a registry does.
     Known {
@@ -57,11 +60,11 @@ pub struct Found {
     pub source: String,
     /// Numbers ascending, then names.
     pub targets: Vec<Target>,
-    /// What fits the pattern and is no target.
+    /// What fits the pattern and is no target, or names one again.
     pub skipped: Vec<Skipped>,
 }
 
-/// Something that fits the pattern and is no target.
+/// Something that fits the pattern and is no target, or names one again.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
     /// Its path or name.
@@ -104,6 +107,7 @@ impl Source {
                 Found { source: description.clone(), targets: targets.clone(), skipped: Vec::new() }
             }
         };
+        let found = found.once_each();
         if found.targets.is_empty() {
             let Found { source, skipped, .. } = found;
             return Err(FleetError::Empty { origin: source, skipped: skipped.len() });

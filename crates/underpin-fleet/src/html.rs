@@ -14,6 +14,15 @@ const STYLE: &str = include_str!("html/style.css");
 const OPEN: usize = 20;
 /// How many of the slowest are named.
 const SLOWEST: usize = 8;
+/// What the page says it was made by, before the version.
+const GENERATOR: &str = "underpin fleet ";
+/// How every page begins: this one, and those of programs that did not say yet what made it.
+const BEGINNINGS: [&str; 2] = [
+    "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+     <meta name=\"generator\" content=\"underpin fleet ",
+    "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+     <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>Run ",
+];
 
 impl Report {
     /// The report as an HTML file. It loads nothing and runs nothing.
@@ -25,6 +34,7 @@ impl Report {
             html lang="en" {
                 head {
                     meta charset="utf-8";
+                    meta name="generator" content={ (GENERATOR) (env!("CARGO_PKG_VERSION")) };
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (title) " – Underpin" }
                     style { (PreEscaped(STYLE)) }
@@ -42,6 +52,12 @@ impl Report {
             }
         };
         page.into_string()
+    }
+
+    /// Whether a file with this beginning is such a report, of this program or of an older one.
+    #[must_use]
+    pub fn is_html(beginning: &[u8]) -> bool {
+        BEGINNINGS.iter().any(|known| beginning.starts_with(known.as_bytes()))
     }
 
     fn header(&self, title: &str) -> Markup {
@@ -288,6 +304,20 @@ mod tests {
             let inside = html.replace("src=x&gt;", "");
             assert!(!inside.contains(raw), "{raw} in {html}");
         }
+    }
+
+    #[test]
+    fn a_report_is_known_by_its_beginning() {
+        let page = report(vec![row(1, State::Done, "")]).html();
+        let generator = format!("{GENERATOR}{}", env!("CARGO_PKG_VERSION"));
+        let said = format!("<meta name=\"generator\" content=\"{generator}\">");
+        let older = page.replace(&said, "");
+
+        assert!(page.contains(&said) && !older.contains("generator"), "{page}");
+        assert!(Report::is_html(page.as_bytes()) && Report::is_html(older.as_bytes()), "{page}");
+        let others: [&[u8]; 4] =
+            [b"", b"<!DOCTYPE html>", b"SQLite format 3\0", b"<!DOCTYPE html><html lang=\"en\">"];
+        assert!(!others.into_iter().any(Report::is_html));
     }
 
     #[test]

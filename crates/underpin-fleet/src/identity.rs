@@ -39,7 +39,8 @@ impl Fleet<'_> {
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn instance(&self, database: &DatabaseUrl) -> Result<Instance, Error> {
+    /// Which database a URL leads to.
+    pub(crate) async fn instance(&self, database: &DatabaseUrl) -> Result<Instance, Error> {
         Instance::of(&mut self.engine(database)?.connect(Access::ReadOnly).await?).await
     }
 

@@ -1,68 +1,224 @@
-//! One run at a time where the targets are, whichever journals runs write.
+//! One run at a time in each place where targets are, whichever journals runs write.
+//!
+//! These locks spare people a surprise; what keeps data safe is the lock of each target. So a place that
+//! cannot be reached is passed over: its targets say why when their turn comes, and the others are done.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs, mem,
+    path::{Path, PathBuf},
+    process,
+    sync::Arc,
+};
 
 use tokio::runtime::Runtime;
-use underpin::{DatabaseLock, RunLock};
-use underpin_db::DatabaseUrl;
+use underpin::{DatabaseLock, Error, RunLock};
+use underpin_db::{ConnectOptions, DatabaseUrl, FileId};
 
-use crate::{Fleet, FleetError, Found, Place, error::busy};
+use crate::{Fleet, FleetError, Found, Place, Target, error::busy, workers};
 
 /// What the lock of a directory is beside.
 const NAME: &str = "underpin-fleet";
+/// So many places are locked, the first by name. Each takes an open file or a connection for as long as the
+/// run, and those are few where the work needs them, too.
+const MOST: usize = 32;
 
-/// Keeps other runs out of the directory or the database of a fleet, until it is dropped.
-#[derive(Default)]
+/// Keeps other runs out of the directories or the databases of a fleet, until it is dropped.
 pub(crate) struct FleetLock {
-    directory: Option<RunLock>,
-    /// With what drives its connection.
-    database: Option<(Runtime, DatabaseLock)>,
+    directories: Directories,
+    _databases: Option<Databases>,
 }
 
 impl Fleet<'_> {
-    /// Keeps other runs away from the targets of `found`. Those of a list may be in several places: what
-    /// counts is where the first by name is.
+    /// Keeps other runs away from the targets of `found`. Places are come to in the order of their names,
+    /// so that of two runs that begin at once one gets on.
     pub(crate) fn lock(&self, found: &Found) -> Result<FleetLock, FleetError> {
-        let first = found.targets.iter().min_by_key(|target| target.key());
-        match first.map(|target| &target.place) {
-            None => Ok(FleetLock::default()),
-            Some(Place::File(path)) => FleetLock::of_directory(path.parent().unwrap_or(path)),
-            Some(Place::Schema { database: url, .. } | Place::Database(url)) => {
-                FleetLock::of_database(url, &self.options.application_name)
-            }
+        Ok(FleetLock {
+            directories: Directories::lock(&found.targets)?,
+            _databases: self.lock_databases(&found.targets)?,
+        })
+    }
+
+    fn lock_databases(&self, targets: &[Target]) -> Result<Option<Databases>, FleetError> {
+        let urls = databases_of(targets);
+        if urls.is_empty() {
+            return Ok(None);
         }
-    }
-}
-
-impl FleetLock {
-    /// SQLite: the lock whose file gets a name for each target.
-    pub(crate) fn directory(&self) -> Option<&RunLock> {
-        self.directory.as_ref()
-    }
-
-    fn of_directory(path: &Path) -> Result<Self, FleetError> {
-        let lock = RunLock::take(&path.join(NAME));
-        let place = || format!("directory `{}`", path.display());
-        let lock = lock.map_err(|error| busy(error, place))?;
-        Ok(Self { directory: Some(lock), database: None })
-    }
-
-    fn of_database(url: &DatabaseUrl, application_name: &str) -> Result<Self, FleetError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| FleetError::System {
             doing: "lock the fleet",
             reason: error.to_string(),
         })?;
-        let lock = runtime.block_on(DatabaseLock::take(url, application_name));
-        let lock = lock.map_err(|error| busy(error, || format!("database {url}")))?;
-        Ok(Self { directory: None, database: Some((runtime, lock)) })
+        let mut held = Databases { runtime, locks: Vec::new() };
+        let (mut locked, mut passed) = (Vec::new(), Passed::default());
+        for url in self.reachable(urls)? {
+            let lock = DatabaseLock::take(url, &self.options.application_name);
+            match held.runtime.block_on(lock) {
+                Ok(lock) => {
+                    held.locks.push(lock);
+                    locked.push(url);
+                }
+                Err(Error::Locked { holder, .. })
+                    if held.runtime.block_on(self.has_locked(&locked, url, &holder)) => {}
+                Err(error) => passed.over(error, || format!("database {url}"))?,
+            }
+        }
+        passed.end(locked.is_empty())?;
+        Ok(Some(held))
+    }
+
+    /// Those of several databases that answer. One after the other, servers that do not would take minutes
+    /// each.
+    fn reachable<'u>(
+        &self,
+        urls: Vec<&'u DatabaseUrl>,
+    ) -> Result<Vec<&'u DatabaseUrl>, FleetError> {
+        if urls.len() == 1 {
+            return Ok(urls);
+        }
+        let answers = async |url: &'u DatabaseUrl| {
+            let answer = url.connect(&ConnectOptions::default()).await;
+            answer.is_ok().then_some(url)
+        };
+        let found = workers::map(self.jobs, urls.into_iter(), answers)?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Whether it is this run that has the lock of the database at `url`, by another address of it.
+    async fn has_locked(&self, locked: &[&DatabaseUrl], url: &DatabaseUrl, holder: &str) -> bool {
+        // A copy of a server has the numbers of the original, and there another run may be at work.
+        if !holder.contains(&format!(": process {} (", process::id())) {
+            return false;
+        }
+        let Ok(this) = self.instance(url).await else { return false };
+        for other in locked {
+            let other = self.instance(other).await;
+            if other.is_ok_and(|o| o.system == this.system && o.database == this.database) {
+                return true;
+            }
+        }
+        false
     }
 }
 
-impl Drop for FleetLock {
-    fn drop(&mut self) {
-        if let Some((runtime, lock)) = self.database.take() {
-            runtime.block_on(lock.release());
+impl FleetLock {
+    /// SQLite: the locks whose files get a name for each target.
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.directories
+    }
+}
+
+/// SQLite: the locks of the directories.
+#[derive(Default)]
+pub(crate) struct Directories {
+    locks: Vec<RunLock>,
+    /// Which of them is whose, by the directories as the targets name them.
+    of: HashMap<PathBuf, usize>,
+}
+
+impl Directories {
+    /// The lock of the target's own directory. Where that is none it is another one of the run: whatever
+    /// lock is given, the engine knows that it works for a run, and makes no file anew.
+    pub(crate) fn of(&self, target: &Target) -> Option<&RunLock> {
+        let own = self.of.get(directory(target)?);
+        self.locks.get(own.copied().unwrap_or_default())
+    }
+
+    fn lock(targets: &[Target]) -> Result<Self, FleetError> {
+        let named: HashSet<_> = targets.iter().filter_map(directory).collect();
+        let mut places = BTreeMap::<PathBuf, Vec<&Path>>::new();
+        for name in named {
+            let place = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
+            places.entry(place).or_default().push(name);
+        }
+        let (mut all, mut known, mut passed) = (Self::default(), HashMap::new(), Passed::default());
+        for (place, names) in places {
+            // A directory that is mounted twice is one.
+            let id = FileId::at(&place);
+            if let Some(index) = id.and_then(|id| known.get(&id).copied()) {
+                all.of.extend(names.into_iter().map(|name| (name.to_owned(), index)));
+                continue;
+            }
+            if all.locks.len() == MOST {
+                break;
+            }
+            match RunLock::take(&place.join(NAME)) {
+                Ok(lock) => {
+                    let index = all.locks.len();
+                    all.locks.push(lock);
+                    all.of.extend(names.into_iter().map(|name| (name.to_owned(), index)));
+                    known.extend(id.map(|id| (id, index)));
+                }
+                Err(error) => passed.over(error, || format!("directory `{}`", place.display()))?,
+            }
+        }
+        passed.end(all.locks.is_empty())?;
+        Ok(all)
+    }
+}
+
+/// Why places were passed over.
+#[derive(Default)]
+struct Passed(Option<Error>);
+
+impl Passed {
+    /// Passes over a place whose lock is not to be had, unless another run has it.
+    fn over(&mut self, error: Error, place: impl Fn() -> String) -> Result<(), FleetError> {
+        match error {
+            Error::Locked { .. } => return Err(busy(error, place)),
+            Error::Connect(_) => tracing::debug!(%error, "passing over {}", place()),
+            error => {
+                tracing::debug!(%error, "no lock in {}", place());
+                self.0.get_or_insert(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a place that was reached and could not be locked, when no other one was.
+    fn end(self, none: bool) -> Result<(), FleetError> {
+        match self.0 {
+            Some(error) if none => Err(error.into()),
+            _ => Ok(()),
         }
     }
+}
+
+/// PostgreSQL: the locks of the databases, with what drives their connections.
+struct Databases {
+    runtime: Runtime,
+    locks: Vec<DatabaseLock>,
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        for lock in mem::take(&mut self.locks) {
+            self.runtime.block_on(lock.release());
+        }
+    }
+}
+
+/// SQLite: the directory that a target names.
+fn directory(target: &Target) -> Option<&Path> {
+    match &target.place {
+        Place::File(path) => Some(path.parent().unwrap_or(path)),
+        Place::Schema { .. } | Place::Database(_) => None,
+    }
+}
+
+/// PostgreSQL: the databases of the targets, by their addresses.
+fn databases_of(targets: &[Target]) -> Vec<&DatabaseUrl> {
+    let urls = targets.iter().filter_map(|target| match &target.place {
+        Place::Schema { database: url, .. } | Place::Database(url) => Some(url),
+        Place::File(_) => None,
+    });
+    let mut urls: Vec<_> = urls.collect();
+    // Schemas of one database share its URL.
+    urls.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    let mut places = BTreeMap::new();
+    for url in urls {
+        // In the same schema, addresses are alike where the databases are.
+        places.entry(url.in_schema("public").address()).or_insert(url.as_ref());
+    }
+    places.into_values().take(MOST).collect()
 }

@@ -7,13 +7,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use underpin::{Dialect, Error, Proof, RunLock};
+use underpin::{Dialect, Error, Proof};
 
 use crate::{
     Action, Fleet, FleetError, Found, Journal, Outcome, State, Target, checkpoint,
     decision::{Decision, Judge, TargetGoal},
     identity::{Identity, digest_of},
     journal::{Done, NewRun},
+    lock::Directories,
     workers,
 };
 
@@ -24,7 +25,7 @@ mod options;
 mod plan;
 
 use copies::Copies;
-pub(crate) use copies::copies_of;
+pub(crate) use copies::{copies_of, holds_copies};
 pub use options::{Limit, RunOptions, Stop, Watch};
 use plan::{rows, tasks_of};
 
@@ -40,8 +41,8 @@ struct Task<'t> {
 #[derive(Clone, Copy)]
 struct Around<'r> {
     journal: &'r Journal,
-    /// SQLite: the lock that keeps other runs out.
-    directory: Option<&'r RunLock>,
+    /// SQLite: the locks that keep other runs out.
+    directories: &'r Directories,
     watch: &'r dyn Watch,
     stop: &'r Stop,
 }
@@ -93,7 +94,7 @@ impl Fleet<'_> {
         stop: &Stop,
     ) -> Result<i32, FleetError> {
         let lock = self.lock(found)?;
-        let around = Around { journal, directory: lock.directory(), watch, stop };
+        let around = Around { journal, directories: lock.directories(), watch, stop };
         let beginning = Beginning {
             judge: Judge::new(self, action, HashMap::new()),
             action: action.to_string(),

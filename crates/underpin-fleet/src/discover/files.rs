@@ -1,44 +1,41 @@
 //! SQLite files by a pattern of the shell's kind.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use super::{Candidate, Found, Names, around};
-use crate::{FleetError, Place};
+use super::{Candidate, Found, Names, Skipped, around, copies::Copies, walk::walk};
+use crate::{FleetError, Place, printable};
 
-const WILDCARDS: [char; 3] = ['*', '?', '['];
+pub(super) const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 pub(super) fn find(pattern: &str, names: Names) -> Result<Found, FleetError> {
-    let wrong = |reason: String| FleetError::Pattern { pattern: pattern.to_owned(), reason };
     let directory = directory(pattern);
     if !directory.is_dir() {
         return Err(FleetError::NoDirectory(directory));
     }
-    // A later change of the working directory moves nothing.
-    let absolute = std::path::absolute(pattern).map_err(|error| wrong(error.to_string()))?;
-    let absolute = absolute.to_str().ok_or_else(|| wrong("expected UTF-8".to_owned()))?;
-    let options = glob::MatchOptions {
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-        ..glob::MatchOptions::default()
-    };
-    let paths = glob::glob_with(absolute, options).map_err(|error| wrong(error.to_string()))?;
     let name = pattern.rsplit('/').next().unwrap_or(pattern);
     let parts = if names == Names::Numbers { Some(around(name, '*')?) } else { None };
-    let mut unreadable = None;
-    let candidates = paths.map_while(|path| match path {
-        Ok(path) => Some(candidate(path, parts)),
-        Err(error) => {
-            unreadable = Some(error);
-            None
+    let (mut copies, mut left_out) = (Copies::default(), BTreeSet::new());
+    let paths = walk(pattern)?.into_iter().filter(|path| match copies.around(path) {
+        Some(directory) => {
+            left_out.insert(directory);
+            false
         }
+        None => true,
     });
-    let found = Found::sort(format!("files `{pattern}`"), names, candidates);
-    match unreadable {
-        None => Ok(found),
-        Some(error) => Err(FleetError::Directory {
-            path: error.path().to_owned(),
-            reason: error.error().to_string(),
-        }),
+    let candidates = paths.map(|path| candidate(path, parts));
+    let mut found = Found::sort(format!("files `{pattern}`"), names, candidates);
+    found.skipped.extend(left_out.iter().map(|directory| all_copies(directory)));
+    Ok(found)
+}
+
+/// A directory of copies, told once: there may be thousands in it.
+fn all_copies(directory: &Path) -> Skipped {
+    Skipped {
+        name: printable::line(&directory.to_string_lossy()).into_owned(),
+        reason: "holds copies that a run made".to_owned(),
     }
 }
 

@@ -35,7 +35,7 @@ impl Fleet<'_> {
             Ok(Task { number: row.number, wave: row.wave, goal, target })
         });
         let tasks = tasks.collect::<Result<Vec<_>, FleetError>>()?;
-        let around = Around { journal, directory: lock.directory(), watch, stop };
+        let around = Around { journal, directories: lock.directories(), watch, stop };
         around.ask(&tasks, true)?;
         let copies = options.backup.as_ref().filter(|_| !tasks.is_empty());
         let id = run.id.as_deref().unwrap_or_default();
@@ -87,7 +87,7 @@ impl Fleet<'_> {
         let judge = Judge::new(self, &action, goals.collect());
         let source = format!("those that failed in run {number}, of {}", found.source);
         let found = Found { source, targets, skipped: Vec::new() };
-        let around = Around { journal, directory: lock.directory(), watch, stop };
+        let around = Around { journal, directories: lock.directories(), watch, stop };
         let beginning =
             Beginning { judge, action: last.action.clone(), head, options: &options, again: true };
         self.begin(&found, &beginning, around)

@@ -2,9 +2,10 @@
 //! in there is its own.
 
 use std::{
-    fs::{self, DirBuilder, File},
-    io,
-    os::unix::fs::DirBuilderExt as _,
+    ffi::OsStr,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,22 @@ use crate::{FleetError, Run, RunOptions};
 pub(crate) fn copies_of(run: &Run) -> Option<PathBuf> {
     let options: RunOptions = serde_json::from_str(&run.options).ok()?;
     Some(Copies::of(&options.backup?, run.id.as_deref()?).dir)
+}
+
+/// The file that marks a directory of copies, whatever the directory is called and wherever it is moved.
+const MARK: &str = ".underpin-copies";
+/// What the file tells whoever opens it.
+const TOLD: &str =
+    "Copies that a run of `underpin fleet` made; no run takes a database from this directory.\n";
+
+/// Whether `dir` holds copies that a run made, which are no databases of a fleet. Older programs left no
+/// mark there, and the same name.
+pub(crate) fn holds_copies(dir: &Path) -> bool {
+    let is_id =
+        |id: &str| id.len() == 16 && id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
+    let name = dir.file_name().and_then(OsStr::to_str);
+    let is_named = name.and_then(|name| name.strip_prefix("run-")).is_some_and(is_id);
+    is_named || fs::symlink_metadata(dir.join(MARK)).is_ok()
 }
 
 /// The directory of a run's copies.
@@ -29,6 +46,7 @@ impl Copies {
         let made = || {
             fs::create_dir_all(parent)?;
             DirBuilder::new().mode(0o700).create(&copies.dir)?;
+            copies.mark()?;
             File::open(parent)?.sync_all()
         };
         made().map_err(|error: io::Error| copies.failed(&error.to_string()))?;
@@ -43,7 +61,23 @@ impl Copies {
             Ok(_) => return Err(copies.failed("something else is there")),
             Err(error) => return Err(copies.failed(&error.to_string())),
         }
+        copies.mark().map_err(|error| copies.failed(&error.to_string()))?;
         Ok(copies)
+    }
+
+    /// Marks the directory before there is a copy in it. A run of an older program, which is gone on with,
+    /// has left no mark.
+    fn mark(&self) -> io::Result<()> {
+        let path = self.dir.join(MARK);
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(mut file) => {
+                file.write_all(TOLD.as_bytes())?;
+                file.sync_all()?;
+                File::open(&self.dir)?.sync_all()
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn of(parent: &Path, id: &str) -> Self {

@@ -95,7 +95,7 @@ impl Running<'_> {
         if let Some(proof) = &self.proof {
             engine = engine.proving(proof, self.is_canary(task.wave));
         }
-        if let Some(lock) = self.around.directory {
+        if let Some(lock) = self.around.directories.of(task.target) {
             engine = engine.in_run(lock);
         }
         if let Some(to) = self.backup(task) {

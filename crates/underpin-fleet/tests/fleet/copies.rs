@@ -11,20 +11,24 @@ use std::{
 
 use rstest::rstest;
 use underpin::Engine;
-use underpin_fleet::{Action, Fleet, Journal, RunOptions, Stop};
+use underpin_fleet::{Action, Fleet, FleetError, Journal, Names, RunOptions, Source, Stop};
 use underpin_testkit::{Dialect, TestDb, block_on};
 
 use crate::{HEAD, Home, StopAfter, fleet, tables, whatever};
+
+/// What marks a directory of copies.
+const MARK: &str = ".underpin-copies";
 
 fn backing_up(dir: &Path) -> RunOptions {
     RunOptions { backup: Some(dir.to_owned()), ..whatever() }
 }
 
-/// Everything below `dir`.
+/// Everything below `dir`, but for the marks of copies.
 fn below(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut all: Vec<_> =
         entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect();
+    all.retain(|path| !path.ends_with(MARK));
     all.sort();
     all
 }
@@ -62,6 +66,49 @@ fn sqlite_each_run_has_copies_of_its_own() {
         let run = copy.parent().unwrap();
         assert_eq!(fs::metadata(run).unwrap().permissions().mode() & 0o777, 0o700);
     }
+}
+
+/// What became of the directory of copies since.
+#[derive(Debug, Clone, Copy)]
+enum Since {
+    Nothing,
+    Renamed,
+    /// It is of a program that left no mark.
+    Unmarked,
+}
+
+/// Copies below a pattern, in a list and behind a link.
+#[rstest]
+fn sqlite_copies_are_no_targets(
+    #[values(Since::Nothing, Since::Renamed, Since::Unmarked)] since: Since,
+) {
+    let home = Home::at_head(&tables(Dialect::Sqlite, 1), 2);
+    let dir = home.db.dir().join("copies");
+    home.run(&fleet(&tables(Dialect::Sqlite, 2)), &HEAD, &backing_up(&dir));
+    let mut run = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    match since {
+        Since::Nothing => {}
+        Since::Renamed => {
+            let renamed = dir.join("of tuesday");
+            fs::rename(&run, &renamed).unwrap();
+            run = renamed;
+        }
+        Since::Unmarked => fs::remove_file(run.join(MARK)).unwrap(),
+    }
+    let copy = run.join("1-project_1.db");
+    symlink(&copy, home.file("project_7")).unwrap();
+    let pattern = home.db.dir().join("**/*project_*.db").display().to_string();
+
+    let found = Source::Files { pattern, names: Names::Any }.find().unwrap();
+
+    let ids: Vec<_> = found.targets.iter().map(|target| target.id.as_str()).collect();
+    assert_eq!(ids, ["project_1.db", "project_2.db"], "{since:?}");
+    let told: Vec<_> = found.skipped.iter().map(|one| (&*one.name, &*one.reason)).collect();
+    assert_eq!(told, [(&*run.display().to_string(), "holds copies that a run made")], "{since:?}");
+    let list = home.db.dir().join("list");
+    fs::write(&list, format!("sqlite:{}\n", copy.display())).unwrap();
+    let error = Source::List(list).find().unwrap_err();
+    assert!(matches!(error, FleetError::Empty { skipped: 1, .. }), "{since:?}: {error}");
 }
 
 /// What came in between two tries is in a copy, and the older copy stays.

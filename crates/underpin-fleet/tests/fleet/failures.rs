@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use rstest::rstest;
 use underpin::Goal;
-use underpin_fleet::{Action, Limit, RunOptions, Stop};
+use underpin_fleet::{Action, Limit, RunOptions, Source, Stop};
 use underpin_testkit::{Dialect, block_on};
 
 use crate::{AtWork, HEAD, Home, fleet, reason, states, tables, whatever};
@@ -203,4 +203,65 @@ fn a_target_that_is_gone_stays_gone(#[case] dialect: Dialect) {
     assert!(reason(&report, "2").contains(told), "{report:#?}");
     assert_eq!((report.counts.done, report.counts.failed), (2, 1));
     assert_eq!(home.found().targets.len(), 2);
+}
+
+/// What is wrong with the first place of a list.
+#[derive(Debug, Clone, Copy)]
+enum Wrong {
+    Directory,
+    Server,
+    Database,
+    User,
+}
+
+impl Wrong {
+    /// A URL whose place comes first by name.
+    fn url(self, home: &Home) -> String {
+        let (start, name) = home.db.url().rsplit_once('/').unwrap();
+        match self {
+            Self::Directory => "sqlite:/0 is not there/project_9.db".to_owned(),
+            Self::Server => "postgres://u:secret@0.0.0.0:1/d".to_owned(),
+            Self::Database => format!("{start}/0_missing"),
+            Self::User => {
+                let server = start.rsplit_once('@').unwrap().1;
+                let path = "options=-csearch_path%3D0_first";
+                format!("postgres://nobody_here:secret@{server}/{name}?{path}")
+            }
+        }
+    }
+}
+
+/// Nothing is held back by what cannot be reached: it fails, and whether the others are done is for the limit to say.
+#[rstest]
+#[case::sqlite_directory(Dialect::Sqlite, Wrong::Directory)]
+#[case::postgres_server(Dialect::Postgres, Wrong::Server)]
+#[case::postgres_database(Dialect::Postgres, Wrong::Database)]
+#[case::postgres_user(Dialect::Postgres, Wrong::User)]
+fn a_place_that_cannot_be_reached_fails_alone(#[case] dialect: Dialect, #[case] wrong: Wrong) {
+    let home = Home::new(dialect, 3);
+    let urls = (1..=3).map(|number| home.url(number).expose().to_owned());
+    let lines: Vec<_> = [wrong.url(&home)].into_iter().chain(urls).collect();
+    let list = home.db.dir().join("list");
+    fs::write(&list, lines.join("\n")).unwrap();
+    let (found, catalog) = (Source::List(list).find().unwrap(), tables(dialect, 1));
+    let run = |options: &RunOptions| {
+        let journal = home.journal();
+        let stop = Stop::default();
+        fleet(&catalog).run(&found, &HEAD, options, &journal, &(), &stop).unwrap();
+        journal.report(None).unwrap()
+    };
+
+    let stopped = run(&RunOptions::default());
+    assert_eq!(stopped.run.outcome.as_str(), "stopped");
+    assert_eq!((stopped.counts.failed, stopped.counts.waiting), (1, 3), "{stopped:#?}");
+
+    let report = run(&whatever());
+    assert_eq!((report.counts.failed, report.counts.done), (1, 3), "{report:#?}");
+    let reason = reason(&report, &found.targets[0].id);
+    let told = match wrong {
+        Wrong::Directory => "no file `/0 is not there/project_9.db`",
+        Wrong::Server => "cannot reach PostgreSQL",
+        Wrong::Database | Wrong::User => "refused the connection",
+    };
+    assert!(reason.contains(told) && !reason.contains("secret"), "{reason}");
 }

@@ -67,6 +67,71 @@ fn the_second_is_refused_and_names_the_first(#[case] dialect: Dialect, #[case] w
     assert!(!names.into_iter().any(|name| name.to_string_lossy().starts_with("underpin-fleet")));
 }
 
+/// Not only where the first of them by name is.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn each_place_of_a_list_is_locked(#[case] dialect: Dialect) {
+    let homes = [Home::new(dialect, 2), Home::new(dialect, 2)];
+    let targets = homes.iter().flat_map(|home| home.found().targets).collect();
+    let found = listed(&homes[0], &Found { targets, ..homes[0].found() });
+    let catalog = tables(dialect, 1);
+    let codes = Mutex::new(Vec::new());
+    let watch = AtWork(&|| {
+        for home in &homes {
+            let other = Journal::begin(&home.db.dir().join("another journal")).unwrap();
+            let (options, stop) = (RunOptions::default(), Stop::default());
+            let second = fleet(&catalog).run(&home.found(), &HEAD, &options, &other, &(), &stop);
+            codes.lock().unwrap().push(second.unwrap_err().exit_code());
+        }
+    });
+
+    let (journal, options, stop) = (homes[0].journal(), RunOptions::default(), Stop::default());
+    fleet(&catalog).run(&found, &HEAD, &options, &journal, &watch, &stop).unwrap();
+
+    assert_eq!(codes.into_inner().unwrap(), [5, 5]);
+    assert_eq!(journal.report(None).unwrap().counts.done, 4);
+    for home in &homes {
+        let names = fs::read_dir(home.db.dir()).unwrap().map(|one| one.unwrap().file_name());
+        let names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        let is_left = |name: &String| name.starts_with("underpin-fleet");
+        assert!(!names.iter().any(is_left), "{names:?}");
+    }
+}
+
+/// A run is not in its own way, however many names and addresses lead to a place.
+#[test]
+fn sqlite_a_directory_by_two_names_is_locked_once() {
+    let home = Home::new(Dialect::Sqlite, 2);
+    let (link, list) = (home.db.dir().join("link"), home.db.dir().join("list"));
+    std::os::unix::fs::symlink(".", &link).unwrap();
+    let two = link.join("project_2.db");
+    let lines = format!("sqlite:{}\nsqlite:{}\n", home.file("project_1").display(), two.display());
+    fs::write(&list, lines).unwrap();
+
+    assert_eq!(done(&home, &Source::List(list).find().unwrap()), 2);
+}
+
+#[test]
+fn postgres_a_database_by_two_addresses_is_locked_once() {
+    let home = Home::new(Dialect::Postgres, 2);
+    let bouncer = PgBouncer::start(&home.db, Settings::Refused);
+    let pooled: underpin_db::DatabaseUrl = bouncer.url(&home.db).parse().unwrap();
+    let list = home.db.dir().join("list");
+    let urls = [home.url(1), pooled.in_schema("project_2")];
+    fs::write(&list, urls.map(|url| url.expose().to_owned()).join("\n")).unwrap();
+
+    assert_eq!(done(&home, &Source::List(list).find().unwrap()), 2);
+}
+
+/// How many targets a run brings to head.
+fn done(home: &Home, found: &Found) -> i64 {
+    let (catalog, journal) = (tables(home.db.dialect(), 1), home.journal());
+    let (options, stop) = (RunOptions::default(), Stop::default());
+    fleet(&catalog).run(found, &HEAD, &options, &journal, &(), &stop).unwrap();
+    journal.report(None).unwrap().counts.done
+}
+
 fn through(bouncer: &PgBouncer, home: &Home) -> Found {
     let url = bouncer.url(&home.db).parse().unwrap();
     let pattern = "project_%".to_owned();

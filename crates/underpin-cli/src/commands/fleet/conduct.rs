@@ -40,6 +40,7 @@ pub(super) fn conduct(
     args: &ConductArgs,
     work: impl FnOnce(&Journal, &dyn Watch, &Stop) -> Result<i32, FleetError>,
 ) -> anyhow::Result<ExitCode> {
+    let page = args.report.page()?;
     let journal = Journal::begin(journal)?;
     let (progress, stop) = (Arc::new(Progress::new(here.style, yes)), Arc::new(Stop::default()));
     let resume = here.again("resume", allow);
@@ -59,7 +60,7 @@ pub(super) fn conduct(
         Err(error) => return Err(error.into()),
     };
     let told = summary::write(here, &report);
-    let written = args.report.write(&report);
+    let written = page.map_or(Ok(()), |page| page.write(&report));
     match report.run.outcome {
         Outcome::Done => {}
         Outcome::Failed => say_next(&here.again("retry-failed", allow)),

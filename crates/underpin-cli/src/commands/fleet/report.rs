@@ -1,17 +1,19 @@
 //! `underpin fleet report`
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, ErrorKind, Write as _},
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, ErrorKind, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
+use underpin_db::FileId;
 use underpin_fleet::Journal;
 
 use super::{Here, summary};
+use crate::exit::Usage;
 
 /// Show what came of a run
 ///
@@ -34,45 +36,122 @@ pub(super) struct ReportArgs {
 
 impl Report {
     pub(super) fn run(self, here: &Here<'_>) -> anyhow::Result<ExitCode> {
+        let page = self.report.page()?;
         let journal = Journal::open(&here.source.old_journal()?)?;
         let report = journal.report(self.run)?;
         summary::write(here, &report)?;
-        self.report.write(&report)?;
+        if let Some(page) = page {
+            page.write(&report)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl ReportArgs {
-    /// Writes the report for people, where one is wanted.
-    pub(super) fn write(&self, report: &underpin_fleet::Report) -> anyhow::Result<()> {
-        let Some(path) = &self.html else { return Ok(()) };
-        replace(path, &report.html()).with_context(|| {
-            let number = report.run.number;
-            let path = path.display();
-            format!(
-                "cannot write `{path}`: `underpin fleet report {number} --html FILE` tries again"
-            )
-        })
+    /// Where the report for people goes, when one is wanted. To be asked before anything is done: what is in
+    /// its way may be a database or the journal.
+    pub(super) fn page(&self) -> anyhow::Result<Option<Page>> {
+        self.html.as_deref().map(Page::find).transpose()
     }
 }
 
-/// Writes `text` beside the file at `path`, for its owner alone, and puts it in its place when it is whole:
-/// an older report stays until then. Only a file is replaced, and a link stays one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let path = match fs::metadata(path) {
-        Ok(found) if found.is_file() => fs::canonicalize(path)?,
-        Ok(_) => return Err(io::Error::other("expected a file there, or nothing")),
-        Err(error)
-            if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(path).is_err() =>
-        {
-            path.to_owned()
+/// The file of a report for people: there is none yet, or an older report.
+pub(super) struct Page {
+    /// As it was called.
+    name: PathBuf,
+    /// Free of links where it is there: a link to a report stays one.
+    path: PathBuf,
+    older: Option<FileId>,
+}
+
+/// What stands where a report is to go.
+enum There {
+    Nothing,
+    /// An older report, by its path without links.
+    Report(PathBuf, FileId),
+    Other(&'static str),
+}
+
+impl Page {
+    fn find(name: &Path) -> anyhow::Result<Self> {
+        let (name, shown) = (name.to_owned(), name.display());
+        match There::look(&name) {
+            Ok(There::Nothing) => Ok(Self { path: name.clone(), name, older: None }),
+            Ok(There::Report(path, id)) => Ok(Self { name, path, older: Some(id) }),
+            Ok(There::Other(what)) => Err(Usage(format!(
+                "`--html {shown}` would replace {what}, and replaces nothing but an older report: name \
+                 another file, or move that one away"
+            ))
+            .into()),
+            Err(error) => Err(Usage(format!(
+                "cannot look at `{shown}`, where the report is to go: {error}"
+            ))
+            .into()),
         }
-        Err(error) => return Err(error),
-    };
-    let mut new = path.clone().into_os_string();
-    new.push(format!(".{:08x}.new", fastrand::u32(..)));
-    let new = PathBuf::from(new);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&new, &path)).inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+
+    /// Writes the report.
+    pub(super) fn write(&self, report: &underpin_fleet::Report) -> anyhow::Result<()> {
+        self.replace(&report.html()).with_context(|| {
+            let number = report.run.number;
+            let name = self.name.display();
+            format!(
+                "cannot write `{name}`: `underpin fleet report {number} --html FILE` tries again"
+            )
+        })
+    }
+
+    /// Writes `text` beside the file, for its owner alone, and puts it in its place when it is whole: an
+    /// older report stays until then.
+    fn replace(&self, text: &str) -> io::Result<()> {
+        let mut new = self.path.clone().into_os_string();
+        new.push(format!(".{:08x}.new", fastrand::u32(..)));
+        let new = PathBuf::from(new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        let put = || {
+            // What came while the run was at work is not ours: its journal is made then, for one.
+            if FileId::at(&self.path) != self.older {
+                return Err(io::Error::other("something else is there by now"));
+            }
+            fs::rename(&new, &self.path)
+        };
+        written.and_then(|()| put()).inspect_err(|_| drop(fs::remove_file(&new)))
+    }
+}
+
+impl There {
+    fn look(name: &Path) -> io::Result<Self> {
+        let found = match fs::metadata(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let is_link = fs::symlink_metadata(name).is_ok();
+                return Ok(if is_link { Self::Other("a link to nothing") } else { Self::Nothing });
+            }
+            found => found?,
+        };
+        match other_than_report(name, &found)? {
+            Some(what) => Ok(Self::Other(what)),
+            None => Ok(Self::Report(fs::canonicalize(name)?, FileId::of(&found))),
+        }
+    }
+}
+
+/// What is there instead of a report of ours, for people. Nothing waits for a pipe or a device.
+fn other_than_report(path: &Path, found: &Metadata) -> io::Result<Option<&'static str>> {
+    /// Longer than what every report begins with.
+    const BEGINNING: u64 = 512;
+    if found.is_dir() {
+        return Ok(Some("a directory"));
+    }
+    if !found.is_file() {
+        return Ok(Some("a pipe, a socket or a device"));
+    }
+    let mut begins = Vec::new();
+    File::open(path)?.take(BEGINNING).read_to_end(&mut begins)?;
+    Ok(match begins.as_slice() {
+        begins if underpin_fleet::Report::is_html(begins) => None,
+        begins if begins.starts_with(b"SQLite format 3\0") => Some("an SQLite database"),
+        [] => Some("an empty file, which may be a new database"),
+        _ => Some("a file that is no report"),
+    })
 }

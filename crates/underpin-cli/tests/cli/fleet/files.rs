@@ -87,11 +87,12 @@ fn a_file_without_rights_is_named() {
     assert_eq!(each(&done, "state"), ["done", "failed", "done"], "{done:#}");
 }
 
-/// A report and a journal are files; a list may come through a pipe.
+/// A report, a journal and a list are files.
 #[rstest]
 #[case::a_report(&["upgrade", "--sqlite", "data/project_*.db", "--html", "pipe"])]
 #[case::a_journal(&["upgrade", "--sqlite", "data/project_*.db", "--journal", "pipe"])]
 #[case::an_old_journal(&["report", "--journal", "pipe"])]
+#[case::a_list(&["plan", "--targets", "pipe"])]
 fn nothing_waits_for_a_pipe(#[case] args: &[&str]) {
     let db = targets(Dialect::Sqlite, 1);
     folder(&db, 1);
@@ -103,6 +104,22 @@ fn nothing_waits_for_a_pipe(#[case] args: &[&str]) {
     let text = said(&output);
     assert!([Some(1), Some(2)].contains(&output.status.code()), "{text}");
     assert!(text.contains("pipe") && !text.contains("panicked"), "{text}");
+}
+
+/// A pattern begins in the working directory, whose name is a name and no pattern.
+#[test]
+fn a_working_directory_may_be_called_like_a_pattern() {
+    let db = targets(Dialect::Sqlite, 1);
+    folder(&db, 1);
+    let odd = db.dir().join("[1] ?*");
+    fs::create_dir(&odd).unwrap();
+    for name in ["data", "migrations"] {
+        fs::rename(db.dir().join(name), odd.join(name)).unwrap();
+    }
+    let mut command = fleet(&db, &["upgrade"]);
+    command.current_dir(&odd);
+
+    assert_eq!(each(&json(command, 0), "state"), ["done"]);
 }
 
 /// Names with escapes, ends of lines and turned directions.

@@ -8,7 +8,7 @@ use std::{
 use rstest::rstest;
 use underpin_testkit::Dialect;
 
-use super::{file, fleet, targets};
+use super::{file, files, fleet, targets};
 use crate::{folder, said};
 
 #[rstest]
@@ -71,33 +71,78 @@ fn a_report_needs_only_the_journal() {
     assert_eq!(output.stdout, run.stdout);
 }
 
-/// A report is its owner's alone, replaces an older one whole, and nothing that is no file.
+/// A report is its owner's alone, and replaces an older one whole, also behind a link.
 #[test]
-fn html_replaces_a_file_and_nothing_else() {
+fn html_replaces_a_report() {
     let db = targets(Dialect::Sqlite, 1);
     folder(&db, 1);
     let at = |name: &str| db.dir().join(name);
+    assert!(fleet(&db, &["upgrade", "--html", "old.html"]).output().unwrap().status.success());
+    folder(&db, 2);
     assert!(fleet(&db, &["upgrade"]).output().unwrap().status.success());
-    fs::write(at("old.html"), "older").unwrap();
     symlink("old.html", at("link.html")).unwrap();
-    symlink("nothing.html", at("dangling.html")).unwrap();
-    fs::create_dir(at("directory.html")).unwrap();
     let write = |name: &str| fleet(&db, &["report", "--html", name]).output().unwrap();
 
-    for name in ["new.html", "link.html"] {
-        assert!(write(name).status.success(), "{name}");
+    for name in ["new.html", "link.html", "new.html"] {
+        let output = write(name);
+        assert!(output.status.success(), "{name}: {}", said(&output));
         let mode = fs::metadata(at(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    for name in ["dangling.html", "directory.html", "no/where.html"] {
-        let text = said(&write(name));
-        assert!(text.contains(&format!("cannot write `{name}`")), "{text}");
-    }
+    let text = said(&write("no/where.html"));
+    assert!(text.contains("cannot write `no/where.html`"), "{text}");
 
-    assert!(fs::read_to_string(at("old.html")).unwrap().contains("Run 1"));
-    assert!(
-        fs::symlink_metadata(at("link.html")).unwrap().is_symlink() && !at("nothing.html").exists()
-    );
+    assert!(fs::read_to_string(at("old.html")).unwrap().contains("Run 2"));
+    assert!(fs::symlink_metadata(at("link.html")).unwrap().is_symlink());
     let names = fs::read_dir(db.dir()).unwrap().map(|one| one.unwrap().file_name());
     assert!(!names.into_iter().any(|name| name.to_string_lossy().ends_with(".new")));
+}
+
+/// Whatever else is there stays, and nothing has begun when that is told.
+#[rstest]
+#[case::a_database("data/project_1.db", "an SQLite database")]
+#[case::the_journal("data/underpin-fleet.journal", "an SQLite database")]
+#[case::a_link_to_a_database("link.html", "an SQLite database")]
+#[case::a_new_database("empty.html", "an empty file")]
+#[case::a_page_of_somebody("page.html", "a file that is no report")]
+#[case::a_directory("data", "a directory")]
+#[case::a_link_to_nothing("dangling.html", "a link to nothing")]
+fn html_replaces_nothing_else(#[case] name: &str, #[case] what: &str) {
+    let db = targets(Dialect::Sqlite, 2);
+    folder(&db, 1);
+    let at = |name: &str| db.dir().join(name);
+    assert!(fleet(&db, &["upgrade"]).output().unwrap().status.success());
+    folder(&db, 2);
+    symlink("data/project_1.db", at("link.html")).unwrap();
+    symlink("nothing.html", at("dangling.html")).unwrap();
+    fs::write(at("empty.html"), "").unwrap();
+    fs::write(at("page.html"), "<!DOCTYPE html><title>Run 1</title>").unwrap();
+    let look = || (files(&at("data")), fs::read(at(name)).ok(), at("nothing.html").exists());
+    let before = look();
+
+    for verb in ["upgrade", "report"] {
+        let output = fleet(&db, &[verb, "--html", name]).output().unwrap();
+
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{verb}: {text}");
+        assert!(text.contains(&format!("`--html {name}` would replace {what}")), "{text}");
+        assert!(output.stdout.is_empty(), "{text}");
+        assert_eq!(look(), before, "{verb}");
+    }
+}
+
+/// The journal of a first run is made after the look at where the report is to go.
+#[test]
+fn html_replaces_no_journal_that_the_run_made() {
+    let db = targets(Dialect::Sqlite, 1);
+    folder(&db, 1);
+    let journal = "data/underpin-fleet.journal";
+
+    let output = fleet(&db, &["upgrade", "--html", journal]).output().unwrap();
+
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("something else is there by now"), "{text}");
+    let report = super::json(fleet(&db, &["report"]), 0);
+    assert_eq!(report["counts"]["done"], 1, "{report:#}");
 }
