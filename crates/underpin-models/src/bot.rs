@@ -3,6 +3,7 @@
 mod api_tokens;
 mod bot_recovered_values;
 mod channel_stats;
+mod counters;
 mod current_status;
 mod dead_letters;
 mod event_positions;

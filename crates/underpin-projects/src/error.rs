@@ -67,13 +67,21 @@ impl ProjectError {
     pub(crate) fn opening(id: i32, url: &DatabaseUrl) -> impl FnOnce(underpin::Error) -> Self {
         let url = url.to_string();
         move |error| match error {
-            underpin::Error::NoSchema
-            | underpin::Error::Connect(
-                ConnectError::NoFile(_) | ConnectError::NoDirectory { .. },
-            ) => Self::Gone { id, url },
+            underpin::Error::NoSchema => Self::Gone { id, url },
+            underpin::Error::Connect(error) if is_missing(&error) => Self::Gone { id, url },
             error => Self::schema(id)(error),
         }
     }
+
+    /// Why a database that should be there cannot be reached: no waiting brings back one that is gone.
+    pub(crate) fn connecting(id: i32, url: &DatabaseUrl) -> impl FnOnce(ConnectError) -> Self {
+        let url = url.to_string();
+        move |error| if is_missing(&error) { Self::Gone { id, url } } else { error.into() }
+    }
+}
+
+fn is_missing(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::NoFile(_) | ConnectError::NoDirectory { .. })
 }
 
 impl From<ConnectError> for ProjectError {

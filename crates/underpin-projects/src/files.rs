@@ -89,7 +89,8 @@ impl Files {
     }
 
     pub(crate) async fn row(&self, id: i32, target: &str) -> Result<Option<Project>, ProjectError> {
-        if !self.path(target).exists() {
+        // One that cannot be looked up may be there.
+        if !is_there(&self.path(target))? {
             return Ok(None);
         }
         Ok(self.open(target).await?.project(id).await?)
@@ -109,7 +110,9 @@ impl Files {
         let (from, to) = (self.path(target), self.aside(target));
         blocking(async move || {
             let options = ConnectOptions { busy_timeout: PATIENCE, ..ConnectOptions::default() };
-            let mut conn = DatabaseUrl::file(&from).connect(&options).await?;
+            let url = DatabaseUrl::file(&from);
+            let conn = url.connect(&options).await;
+            let mut conn = conn.map_err(ProjectError::connecting(id, &url))?;
             // The file is whole without its journal only when nobody else has it open; until it has its
             // new name nobody begins anything.
             let alone = async {
@@ -128,9 +131,15 @@ impl Files {
         .await
     }
 
-    pub(crate) async fn bring_back(&self, target: &str) -> Result<(), ProjectError> {
+    pub(crate) async fn bring_back(&self, id: i32, target: &str) -> Result<(), ProjectError> {
         let (from, to) = (self.aside(target), self.path(target));
-        blocking(async move || if from.exists() { move_to(&from, &to) } else { Ok(()) }).await
+        blocking(async move || {
+            if !is_there(&from)? {
+                return Err(ProjectError::Gone { id, url: DatabaseUrl::file(&from).to_string() });
+            }
+            move_to(&from, &to)
+        })
+        .await
     }
 
     pub(crate) async fn remove(&self, target: &str) -> Result<(), ProjectError> {

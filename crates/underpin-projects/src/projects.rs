@@ -16,7 +16,11 @@ use underpin_models::{
     },
 };
 
-use crate::{ProjectError, Settings, checkpoint, files::blocking, targets::Targets};
+use crate::{
+    ProjectError, Settings, checkpoint,
+    files::blocking,
+    targets::{Found, Targets},
+};
 
 /// The longest name, in characters, that the original program's column holds.
 const LONGEST_NAME: usize = 255;
@@ -132,6 +136,12 @@ impl Projects {
     /// What the registry says of a project, whatever its state.
     pub async fn registered(&self, id: i32) -> Result<RegisteredProject, ProjectError> {
         self.inner.registered(id).await
+    }
+
+    /// Notes in the registry that a project was changed `at`, as its own database says: lists know no other
+    /// time.
+    pub async fn note_update(&self, id: i32, at: NaiveDateTime) -> Result<(), ProjectError> {
+        Ok(self.inner.main.note_project_update(id, at).await?)
     }
 
     /// The first `limit` projects in one of `states` whose number is above `after`, by number.
@@ -275,14 +285,17 @@ impl Inner {
             self.main.note_project_head(id, head, now).await?;
         }
         let db = self.targets.open(&project.target).await?;
-        self.note_events(project, &db).await?;
+        self.note_changes(project, &db).await?;
         Ok(db)
     }
 
-    /// Tells the registry of events that it was not told of: those of an older program, and the last of
-    /// one that died. Whatever changes the project opens it first, so the registry knows where it began.
-    async fn note_events(&self, project: &RegisteredProject, db: &Db) -> Result<(), ProjectError> {
+    /// Tells the registry of what it was not told of: the events of an older program, and what one did last
+    /// that died. Whatever changes the project opens it first, so the registry knows where it began.
+    async fn note_changes(&self, project: &RegisteredProject, db: &Db) -> Result<(), ProjectError> {
         let Some(row) = db.project(project.id).await? else { return Ok(()) };
+        if project.updated_at < row.updated_at {
+            self.main.note_project_update(row.id, row.updated_at).await?;
+        }
         match project.last_event {
             None => self.main.begin_project_events(row.id, row.last_event).await?,
             Some(noted) if noted < row.last_event => {
@@ -321,11 +334,19 @@ impl Inner {
     async fn archive(&self, id: i32, now: NaiveDateTime) -> Result<(), ProjectError> {
         let _gate = self.close(id).await?;
         let project = self.registered(id).await?;
-        let from = vec![ProjectState::Ready];
-        if !self.main.change_project_state(id, from, ProjectState::Archived, None, now).await? {
+        if project.state != ProjectState::Ready {
             return Err(project_state(&project, "ready"));
         }
+        let found = self.find(&project).await?;
+        let from = vec![ProjectState::Ready];
+        if !self.main.change_project_state(id, from, ProjectState::Archived, None, now).await? {
+            return Err(project_state(&self.registered(id).await?, "ready"));
+        }
         checkpoint();
+        // It is aside already, and the registry had not been told.
+        if !found.here {
+            return Ok(());
+        }
         let result = self.targets.put_aside(id, &project.target).await;
         if result.is_err() {
             let from = vec![ProjectState::Archived];
@@ -340,15 +361,25 @@ impl Inner {
         if project.state != ProjectState::Archived {
             return Err(project_state(&project, "archived"));
         }
-        if self.targets.find(&project.target).await?.is_nowhere() {
-            let url = self.targets.url(&project.target).to_string();
-            return Err(ProjectError::Gone { id, url });
+        // One that is not aside is back already, and the registry had not been told.
+        if self.find(&project).await?.aside {
+            self.targets.bring_back(id, &project.target).await?;
         }
-        self.targets.bring_back(&project.target).await?;
         checkpoint();
         let from = vec![ProjectState::Archived];
         self.main.change_project_state(id, from, ProjectState::Ready, None, now).await?;
         Ok(())
+    }
+
+    /// Where the database of a project is. One that is nowhere can be neither put aside nor brought back: the
+    /// registry would say what nobody did.
+    async fn find(&self, project: &RegisteredProject) -> Result<Found, ProjectError> {
+        let found = self.targets.find(&project.target).await?;
+        if found.is_nowhere() {
+            let url = self.targets.url(&project.target).to_string();
+            return Err(ProjectError::Gone { id: project.id, url });
+        }
+        Ok(found)
     }
 
     /// From the moment that its database begins to go, the project is failed: it is never an archived one

@@ -122,7 +122,7 @@ impl Inner {
         }
         if found.aside && found.here {
             // Two names of one database, or it is an error.
-            self.targets.bring_back(&project.target).await?;
+            self.targets.bring_back(id, &project.target).await?;
         }
         let state = if found.here { ProjectState::Ready } else { ProjectState::Archived };
         self.main.change_project_state(id, vec![project.state], state, None, now).await?;

@@ -102,21 +102,24 @@ impl Schemas {
         Ok(conn)
     }
 
-    pub(crate) async fn put_aside(&self, target: &str) -> Result<(), ProjectError> {
-        self.rename(target, &aside(target)).await
+    pub(crate) async fn put_aside(&self, id: i32, target: &str) -> Result<(), ProjectError> {
+        self.rename(id, target, &aside(target)).await
     }
 
-    pub(crate) async fn bring_back(&self, target: &str) -> Result<(), ProjectError> {
-        self.rename(&aside(target), target).await
+    pub(crate) async fn bring_back(&self, id: i32, target: &str) -> Result<(), ProjectError> {
+        self.rename(id, &aside(target), target).await
     }
 
-    /// Nothing happens when there is no `from`: it was renamed already.
-    async fn rename(&self, from: &str, to: &str) -> Result<(), ProjectError> {
-        self.run(&format!(
-            "DO $$ BEGIN IF pg_catalog.to_regnamespace('{from}') IS NOT NULL THEN \
-             ALTER SCHEMA {from} RENAME TO {to}; END IF; END $$"
-        ))
-        .await
+    /// That it succeeds proves that there was a `from`.
+    async fn rename(&self, id: i32, from: &str, to: &str) -> Result<(), ProjectError> {
+        let renamed = self.run(&format!("ALTER SCHEMA {from} RENAME TO {to}")).await;
+        let Err(error) = renamed else { return Ok(()) };
+        match self.schemas(&format!("nspname = '{from}'")).await {
+            Ok(there) if there.is_empty() => {
+                Err(ProjectError::Gone { id, url: self.url(from).to_string() })
+            }
+            _ => Err(error),
+        }
     }
 
     pub(crate) async fn remove(&self, target: &str) -> Result<(), ProjectError> {

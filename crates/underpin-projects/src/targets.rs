@@ -113,19 +113,21 @@ impl Targets {
         }
     }
 
-    /// Puts `target` where nobody finds it by its name. Nobody here has it open.
+    /// Puts `target` where nobody finds it by its name: it was there, or that is an error. Nobody here has it
+    /// open.
     pub(crate) async fn put_aside(&self, id: i32, target: &str) -> Result<(), ProjectError> {
         match self {
             Self::Files(files) => files.put_aside(id, target).await,
-            Self::Schemas(schemas) => schemas.put_aside(target).await,
+            Self::Schemas(schemas) => schemas.put_aside(id, target).await,
         }
     }
 
-    /// Takes back [`Targets::put_aside`], also when it did not come to its end.
-    pub(crate) async fn bring_back(&self, target: &str) -> Result<(), ProjectError> {
+    /// Takes back [`Targets::put_aside`], also when it did not come to its end: `target` was aside, or that
+    /// is an error.
+    pub(crate) async fn bring_back(&self, id: i32, target: &str) -> Result<(), ProjectError> {
         match self {
-            Self::Files(files) => files.bring_back(target).await,
-            Self::Schemas(schemas) => schemas.bring_back(target).await,
+            Self::Files(files) => files.bring_back(id, target).await,
+            Self::Schemas(schemas) => schemas.bring_back(id, target).await,
         }
     }
 

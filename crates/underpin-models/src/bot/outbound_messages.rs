@@ -9,7 +9,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use underpin_db::Rows;
 
-use super::schema::outbound_messages;
+use super::{counters::counted, schema::outbound_messages};
 use crate::{prepared::Prepare as _, repository::repository};
 
 /// Failed attempts after which the bot, unless it says otherwise, no longer asks for a message.
@@ -182,7 +182,7 @@ repository! {
 
         /// Notes that an attempt to say message `id` failed at `now` (Unix seconds), `permanent`ly
         /// when trying again is pointless. An unknown id, or a message that was said, changes
-        /// nothing.
+        /// nothing. Refused where there were as many attempts as 64 bits hold.
         write fn mark_outbound_failed(
             conn,
             id: i64,
@@ -193,7 +193,8 @@ repository! {
             diesel::update(outbound_messages::table.find(id))
                 .filter(not(outbound_messages::sent))
                 .set((
-                    outbound_messages::retry_count.eq(outbound_messages::retry_count + 1),
+                    outbound_messages::retry_count
+                        .eq(counted!(outbound_messages::retry_count + 1)),
                     outbound_messages::error_message.eq(error),
                     outbound_messages::last_attempt.eq(now),
                     permanent.then(|| outbound_messages::failed_at.eq(now)),

@@ -1,6 +1,10 @@
 //! Sessions of all users at once.
 
-use diesel::{dsl::max, prelude::*};
+use diesel::{
+    dsl::{case_when, max},
+    prelude::*,
+    sql_types::BigInt,
+};
 use diesel_async::RunQueryDsl;
 use underpin_db::Rows;
 
@@ -14,12 +18,17 @@ repository! {
     /// Sessions of all users at once.
     pub trait SessionRepository {
         /// Ends every open session at `at` (Unix seconds), and says how many there were.
+        ///
+        /// A time that would be more than 64 bits hold is the largest that they do. No event is at fault
+        /// here: refused for one user, the sessions of all would stay open, and every event would wait.
         write fn end_sessions(conn, at: i64) -> usize {
+            let total = user_stats::total_time_connected;
+            let is_full = total.gt(i64::MAX.into_sql::<BigInt>() - session_length(at));
             let ended = diesel::update(user_stats::table)
                 .filter(user_stats::current_session_start.ne(0))
                 .set((
-                    user_stats::total_time_connected
-                        .eq(user_stats::total_time_connected + session_length(at)),
+                    total.eq(case_when(is_full, i64::MAX.into_sql::<BigInt>())
+                        .otherwise(total + session_length(at))),
                     user_stats::current_session_start.eq(None::<i64>),
                     user_stats::last_seen.eq(at),
                 ))

@@ -8,7 +8,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use underpin_db::Rows;
 
-use super::schema::user_stats;
+use super::{counters::counted, schema::user_stats};
 use crate::{prepared::Prepare as _, repository::repository};
 
 /// Who was seen, and for how long.
@@ -78,7 +78,7 @@ repository! {
         }
 
         /// Ends the session of `username` at `now` (Unix seconds) and adds its seconds, at least 0,
-        /// to the user's time.
+        /// to the user's time. Refused where that would be more than 64 bits hold.
         ///
         /// Without an open session nothing changes, `last_seen` included.
         write fn user_left(conn, username: String, now: i64) -> () {
@@ -87,7 +87,7 @@ repository! {
                 .filter(user_stats::current_session_start.ne(0))
                 .set((
                     user_stats::total_time_connected
-                        .eq(user_stats::total_time_connected + session_length(now)),
+                        .eq(counted!(user_stats::total_time_connected + session_length(now))),
                     user_stats::current_session_start.eq(None::<i64>),
                     user_stats::last_seen.eq(now),
                 ))
@@ -98,11 +98,11 @@ repository! {
         }
 
         /// Counts a chat line at `now` (Unix seconds) of a user who is known; an unknown one is not
-        /// made known by it.
+        /// made known by it. Refused where there are as many as 64 bits hold.
         write fn count_chat_line(conn, username: String, now: i64) -> () {
             diesel::update(user_stats::table.find(username))
                 .set((
-                    user_stats::total_chat_lines.eq(user_stats::total_chat_lines + 1),
+                    user_stats::total_chat_lines.eq(counted!(user_stats::total_chat_lines + 1)),
                     user_stats::last_seen.eq(now),
                 ))
                 .prepared()

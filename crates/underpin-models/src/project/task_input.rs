@@ -35,6 +35,8 @@ pub struct TaskUpdate {
     pub title: Option<String>,
     /// Another description: a new version.
     pub description: Option<Option<String>>,
+    /// Whether a title or a description is a new version also where it is what it was.
+    pub same_is_new: bool,
     /// Another status, as its table allows.
     pub status: Option<TaskStatus>,
     /// The next phase.
@@ -54,6 +56,13 @@ pub struct TaskFilter {
     pub status: Option<TaskStatus>,
     /// In this phase.
     pub phase: Option<Phase>,
+}
+
+impl TaskUpdate {
+    /// Whether it makes a new version even of a text that stays what it was.
+    pub(super) fn rewrites(&self) -> bool {
+        self.same_is_new && (self.title.is_some() || self.description.is_some())
+    }
 }
 
 impl Task {

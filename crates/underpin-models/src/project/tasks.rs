@@ -197,7 +197,7 @@ repository! {
         }
 
         /// Changes a task at `now`. Another title or description is a new version; what is as it
-        /// was changes nothing.
+        /// was changes nothing, unless the update wants a new version of it.
         transaction fn update_task(
             conn,
             project_id: i32,
@@ -211,12 +211,13 @@ repository! {
             if status != old.status {
                 granted!(conn.no_open_run(id).await?);
             }
+            let rewrites = update.rewrites();
             let (new, mut told) = old.updated(update);
-            if told.is_empty() && status == old.status {
+            if told.is_empty() && status == old.status && !rewrites {
                 return Ok(Ok(old));
             }
             let mut task = Task { updated_at: now, ..new };
-            if old.reads_differently(&task) {
+            if rewrites || old.reads_differently(&task) {
                 task = conn.save_version(old, task, VersionChange::Text, now).await?;
                 told.extend(data! { new_version: task.version, version_id: task.active_version_id });
             }

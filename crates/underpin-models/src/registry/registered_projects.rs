@@ -41,7 +41,7 @@ pub struct RegisteredProject {
     pub problem: Option<String>,
     /// UTC.
     pub created_at: NaiveDateTime,
-    /// UTC; when its state or head changed.
+    /// UTC; when it, its state or its head changed.
     pub updated_at: NaiveDateTime,
     /// Its newest event, as far as the registry was told; `None` when nobody has opened it since the
     /// registry is told of events.
@@ -125,6 +125,17 @@ repository! {
         write fn note_project_head(conn, id: i32, head: String, now: NaiveDateTime) -> () {
             diesel::update(table::table.find(id))
                 .set((table::head.eq(head), table::updated_at.eq(now)))
+                .prepared()
+                .execute(conn)
+                .await?;
+            Ok(())
+        }
+
+        /// Notes that project `id` was changed `at`. What is later already stays.
+        write fn note_project_update(conn, id: i32, at: NaiveDateTime) -> () {
+            diesel::update(table::table.find(id))
+                .filter(table::updated_at.lt(at))
+                .set(table::updated_at.eq(at))
                 .prepared()
                 .execute(conn)
                 .await?;

@@ -377,3 +377,20 @@ fn what_came_to_an_end_before_is_deleted_and_nothing_else(#[case] dialect: Diale
         assert_eq!(db.delete_outbound_before(NOW).await.unwrap(), 0);
     });
 }
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn attempts_that_are_full_take_no_more(#[case] dialect: Dialect) {
+    on_head(dialect, async |Bot { db, on }| {
+        let id = db.enqueue_outbound_message("a".to_owned(), NOW).await.unwrap();
+        on.batch("UPDATE outbound_messages SET retry_count = 9223372036854775807");
+
+        let refused = db.mark_outbound_failed(id, "no".to_owned(), true, NOW).await.unwrap_err();
+
+        assert!(refused.is_of_data() && refused.code().is_some(), "{refused:?}");
+        let message = &db.recent_outbound_messages(1).await.unwrap()[0];
+        assert_eq!((message.retry_count, message.failed_at), (i64::MAX, None));
+        assert_eq!(message.error_message, None);
+    });
+}

@@ -45,6 +45,29 @@ fn ending_all_sessions_credits_each_its_own_time(#[case] dialect: Dialect) {
     });
 }
 
+/// The time of one user that is full keeps nobody's session open.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_time_that_is_full_stays_full(#[case] dialect: Dialect) {
+    on_head(dialect, async |Bot { db, on }| {
+        let max = i64::MAX;
+        on.batch(&format!(
+            "INSERT INTO user_stats VALUES ('full', 1, 2, 3, {max}, {NOW}), \
+             ('nearly', 1, 2, 3, {max} - 9, {NOW}), ('room', 1, 2, 3, {max} - 10, {NOW}), \
+             ('below', 1, 2, 3, -5, {NOW}), ('usual', 1, 2, 3, 4, {NOW})"
+        ));
+
+        assert_eq!(db.end_sessions(NOW + 10).await.unwrap(), 5);
+
+        for (name, time) in
+            [("full", max), ("nearly", max), ("room", max), ("below", 5), ("usual", 14)]
+        {
+            assert_eq!(user(&db, name).await, (NOW + 10, time, false), "{name}");
+        }
+    });
+}
+
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]

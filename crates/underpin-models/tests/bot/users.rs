@@ -139,6 +139,56 @@ fn times_before_1970_and_far_ones_are_times(#[case] dialect: Dialect) {
     });
 }
 
+/// The code with which the database refuses a sum beyond 64 bits.
+fn code(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => "SQLite 1299",
+        Dialect::Postgres => "22003",
+    }
+}
+
+/// SQLite would go on with a fraction. The event is at fault on both, and nothing of it is done.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_full_counter_takes_no_more(#[case] dialect: Dialect) {
+    on_head(dialect, async |Bot { db, on }| {
+        let max = i64::MAX;
+        on.batch(&format!(
+            "INSERT INTO user_stats VALUES ('lines', 1, 2, {max} - 1, 4, NULL), \
+             ('time', 1, 2, 3, {max} - 9, {NOW})"
+        ));
+        let seen = || {
+            let kind = match dialect {
+                Dialect::Sqlite => "typeof",
+                Dialect::Postgres => "pg_typeof",
+            };
+            on.texts(&format!(
+                "SELECT CAST({kind}(total_chat_lines) AS TEXT) || ' ' || \
+                 CAST({kind}(total_time_connected) AS TEXT) || ' ' || CAST(last_seen AS TEXT) || ' ' || \
+                 CAST(total_chat_lines AS TEXT) || ' ' || CAST(total_time_connected AS TEXT) \
+                 FROM user_stats ORDER BY username"
+            ))
+        };
+        let whole = if dialect == Dialect::Sqlite { "integer integer" } else { "bigint bigint" };
+        // The last one that there is room for is counted.
+        db.count_chat_line("lines".to_owned(), NOW).await.unwrap();
+        let full = [format!("{whole} {NOW} {max} 4"), format!("{whole} 2 3 {}", max - 9)];
+        assert_eq!(seen(), full);
+
+        let line = db.count_chat_line("lines".to_owned(), NOW + 1).await.unwrap_err();
+        let left = db.user_left("time".to_owned(), NOW + 10).await.unwrap_err();
+
+        for error in [line, left] {
+            assert!(error.is_of_data(), "{error:?}");
+            assert_eq!(error.code().as_deref(), Some(code(dialect)), "{error:?}");
+        }
+        assert_eq!(seen(), full);
+        db.user_left("time".to_owned(), NOW + 9).await.unwrap();
+        assert_eq!(stats(&db, "time").await.total_time_connected, max);
+    });
+}
+
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]

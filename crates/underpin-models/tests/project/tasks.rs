@@ -144,6 +144,7 @@ fn what_is_as_it_was_changes_nothing(#[case] dialect: Dialect) {
             engine_override: Some(None),
             expected_version: Some(1),
             phase: None,
+            same_is_new: false,
         };
 
         assert_eq!(db.update_task(P, task.id, update, at(9)).await.unwrap().unwrap(), task);
@@ -207,6 +208,30 @@ fn a_change_of_status_tells_the_old_and_the_new(#[case] dialect: Dialect) {
                 ("task_status_changed".to_owned(), Some(id), moved.as_object().unwrap().clone()),
             ]
         );
+    });
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn the_same_text_is_a_version_where_that_is_wanted(#[case] dialect: Dialect) {
+    on_head(dialect, async |Rig { db, .. }| {
+        let id = task(db, "one").await.id;
+        let before = newest(db).await;
+        let wanted = TaskUpdate { same_is_new: true, ..TaskUpdate::default() };
+        let none = db.update_task(P, id, wanted.clone(), at(1)).await.unwrap().unwrap();
+        assert_eq!((none.version, newest(db).await), (1, before));
+
+        let same = TaskUpdate { title: some("one"), ..wanted };
+        let updated = db.update_task(P, id, same, at(2)).await.unwrap().unwrap();
+
+        assert_eq!((updated.version, updated.updated_at), (2, at(2)));
+        let versions = db.task_versions(P, id).await.unwrap().unwrap();
+        assert_eq!(versions.len(), 2);
+        assert_eq!(Some(versions[1].id), updated.active_version_id);
+        let data = json!({ "new_version": 2, "version_id": versions[1].id });
+        let data = data.as_object().unwrap().clone();
+        assert_eq!(events(db, before).await, [("task_updated".to_owned(), Some(id), data)]);
     });
 }
 

@@ -149,3 +149,31 @@ fn a_project_that_is_repaired_is_noted_too(#[case] dialect: Dialect) {
         assert_eq!(db.noted_project_events().await.unwrap(), [(id, 2)]);
     });
 }
+
+/// As the last change of one that died before it told the registry, or of an older program.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn opening_tells_the_registry_when_a_project_was_changed(#[case] dialect: Dialect) {
+    let ground = Ground::new(dialect);
+    block_on(async || {
+        let projects = ground.projects().await;
+        let db = ground.db().await;
+        let id = projects.create(named("one"), now()).await.unwrap().id;
+        let seen = async || db.registered_project(id).await.unwrap().unwrap().updated_at;
+        let later = now() + chrono::TimeDelta::microseconds(90_000_001);
+        let update =
+            ProjectUpdate { description: Some(Some("d".to_owned())), ..Default::default() };
+        let project = projects.open(id, now()).await.unwrap();
+        project.update_project(id, update, later).await.unwrap().unwrap();
+        drop(project);
+        assert_eq!(seen().await, now());
+
+        drop(ground.projects().await.open(id, now()).await.unwrap());
+
+        assert_eq!(seen().await, later);
+        // What is later already stays.
+        projects.note_update(id, now()).await.unwrap();
+        assert_eq!(seen().await, later);
+    });
+}

@@ -121,6 +121,90 @@ fn nothing_that_is_somewhere_is_stuck(#[case] dialect: Dialect) {
     }
 }
 
+/// What the registry says of project 1, to the moment at which it was told.
+fn registered(ground: &Ground) -> Vec<String> {
+    ground.main.texts("SELECT state || ' ' || CAST(updated_at AS TEXT) FROM registered_projects")
+}
+
+/// It cannot be put aside or brought back, and the registry does not say that it was.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_is_gone_stays_what_it_was(#[case] dialect: Dialect) {
+    for state in [ProjectState::Ready, ProjectState::Archived] {
+        let ground = out_of_step(dialect, state, Place::Nowhere);
+        let before = registered(&ground);
+        let later = now() + TimeDelta::minutes(2);
+        block_on(async || {
+            let projects = ground.projects().await;
+
+            let done = match state {
+                ProjectState::Ready => projects.archive(1, later).await,
+                _ => projects.restore(1, later).await,
+            };
+
+            assert_eq!(done, Err(ProjectError::Gone { id: 1, url: ground.url(1).to_string() }));
+            assert_eq!(projects.repair(later).await.unwrap(), 0);
+        });
+        assert_eq!(registered(&ground), before, "{state:?}");
+        // What is nowhere can still be deleted for good.
+        if state == ProjectState::Archived {
+            block_on(async || ground.projects().await.purge(1, later).await.unwrap());
+            assert!(ground.registry().is_empty());
+        }
+    }
+}
+
+/// Somebody takes the database away, the project is to be archived, and the database comes back: no repair
+/// takes back an archiving that never was, and the next one is whole.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_comes_back_was_never_archived(#[case] dialect: Dialect) {
+    let ground = Ground::new(dialect);
+    let shift = |from: &str, to: &str| match dialect {
+        Dialect::Sqlite => {
+            let path = |name: &str| ground.data_dir().join(format!("{name}.db"));
+            fs::rename(path(from), path(to)).unwrap();
+        }
+        Dialect::Postgres => ground.main.batch(&format!("ALTER SCHEMA {from} RENAME TO {to}")),
+    };
+    block_on(async || {
+        let projects = ground.projects().await;
+        projects.create(named("one"), now()).await.unwrap();
+        shift("project_1", "elsewhere");
+        let refused = projects.archive(1, now()).await;
+        assert!(matches!(refused, Err(ProjectError::Gone { id: 1, .. })), "{refused:?}");
+        assert_eq!(projects.repair(now() + TimeDelta::minutes(2)).await.unwrap(), 0);
+
+        shift("elsewhere", "project_1");
+
+        assert_eq!(projects.repair(now() + TimeDelta::minutes(9)).await.unwrap(), 0);
+        drop(projects.open(1, now()).await.unwrap());
+        projects.archive(1, now()).await.unwrap();
+    });
+    assert_eq!(ground.registry(), ["1 one ARCHIVED"]);
+    assert_eq!(ground.targets(), ["archived_project_1"]);
+}
+
+/// A power failure took back what the registry had been told.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn what_is_aside_already_is_archived(#[case] dialect: Dialect) {
+    let ground = out_of_step(dialect, ProjectState::Ready, Place::Aside);
+    block_on(async || {
+        let projects = ground.projects().await;
+
+        projects.archive(1, now()).await.unwrap();
+
+        assert_eq!(ground.registry(), ["1 one ARCHIVED"]);
+        assert_eq!(ground.targets(), ["archived_project_1"]);
+        projects.restore(1, now()).await.unwrap();
+        drop(projects.open(1, now()).await.unwrap());
+    });
+}
+
 #[test]
 fn another_file_in_the_way_is_kept_and_named() {
     let ground = out_of_step(Dialect::Sqlite, ProjectState::Archived, Place::Aside);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     error::{ApiError, unreadable},
-    input::number,
+    input::{beyond, number},
 };
 
 /// A body, of a request or of an answer. A request's is an object: Serde alone would also take an
@@ -51,9 +51,11 @@ pub(super) fn text(field: &'static str, value: String) -> Result<String, ApiErro
     Ok(value)
 }
 
-/// The number in `value`, at least 1; more than `most` counts as `most`.
+/// The number in `value`, at least 1; more than `most` counts as `most`, also where it is more than 64 bits
+/// hold.
 pub(super) fn count(field: &'static str, value: &str, most: i64) -> Result<i64, ApiError> {
-    match number(value) {
+    let usual = !value.starts_with(['+', '0']);
+    match number(value).or_else(|| beyond(value).filter(|_| usual)) {
         Some(number @ 1..) => Ok(number.min(most)),
         _ => Err(ApiError::invalid(field, "expected a whole number from 1")),
     }

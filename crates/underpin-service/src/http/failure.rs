@@ -247,7 +247,17 @@ impl From<ProjectError> for Failure {
                 )
             },
             ProjectError::Database(error) => error.into(),
-            ProjectError::Gone { id, .. } | ProjectError::Schema { id, .. } => Self {
+            ProjectError::Gone { id, .. } => Self {
+                detail: Detail::Text(
+                    format!(
+                        "the database of project {id} is gone: the log of the service says where it was \
+                         expected"
+                    )
+                    .into(),
+                ),
+                ..Self::internal(text)
+            },
+            ProjectError::Schema { id, .. } => Self {
                 detail: Detail::Text(
                     format!("project {id} cannot be served: the log of the service says why")
                         .into(),

@@ -145,7 +145,7 @@ fn page(fields: &mut Fields) -> Result<Page, Noted> {
     Ok(Page { limit, after: None, skip: skip.max(0) })
 }
 
-/// A whole number of 64 bits; text that says one counts as well.
+/// A whole number; text that says one counts as well, and one beyond 64 bits as the nearest of them.
 #[derive(Clone)]
 struct AnyWhole;
 
@@ -155,7 +155,10 @@ impl input::Kind for AnyWhole {
     fn read(&self, value: Value) -> Result<i64, Vec<Fault>> {
         let number = match &value {
             Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.trim().parse().ok(),
+            Value::String(text) => {
+                let text = text.trim();
+                text.parse().ok().or_else(|| input::beyond(text))
+            }
             _ => None,
         };
         number

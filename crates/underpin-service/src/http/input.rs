@@ -75,23 +75,42 @@ impl<T: Content, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let json = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state).await?;
-        if bytes.is_empty() {
-            return all(T::kind().read(Value::Object(Map::new())), "body").map(Self);
-        }
-        if !json {
-            let message = "expected a body with `Content-Type: application/json`";
-            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => all(T::kind().read(value), "body").map(Self),
-            Err(error) => {
-                let fault = Fault::new("json_invalid", format!("expected JSON: {error}"));
-                all(Err(vec![fault]), "body")
-            }
-        }
+        let value = sent(request, state).await?.unwrap_or_else(|| Value::Object(Map::new()));
+        all(T::kind().read(value), "body").map(Self)
     }
+}
+
+/// The body of a request that must have one, also where none of its fields must be there: clients of the
+/// original know it so.
+pub(super) struct Said<T>(pub(super) T);
+
+impl<T: Content, S: Send + Sync> FromRequest<S> for Said<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let Some(value) = sent(request, state).await? else {
+            let message = format!("expected {}, found no body", T::kind().expected());
+            return all(Err(vec![Fault::new("missing", message)]), "body");
+        };
+        all(T::kind().read(value), "body").map(Self)
+    }
+}
+
+/// What the body of a request says; `None` where it has none.
+async fn sent<S: Send + Sync>(request: Request, state: &S) -> Result<Option<Value>, Failure> {
+    let json = is_json(request.headers());
+    let bytes = Bytes::from_request(request, state).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if !json {
+        let message = "expected a body with `Content-Type: application/json`";
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let value = serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| vec![Fault::new("json_invalid", format!("expected JSON: {error}"))]);
+    all(value, "body")
 }
 
 /// `application/json`, or a type that ends in `+json`.
@@ -105,6 +124,17 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// The number that `text` says, if it says it in the one way that is usual: `7`, and not `+7`, `07` or ` 7`.
 pub(super) fn number(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|number| number.to_string() == text)
+}
+
+/// The end of 64 bits beyond which the whole number lies that `text` says; `None` where it says one within
+/// them, or none.
+pub(super) fn beyond(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|one| one.is_ascii_digit());
+    if !is_whole || text.parse::<i64>().is_ok() {
+        return None;
+    }
+    Some(if text.starts_with('-') { i64::MIN } else { i64::MAX })
 }
 
 /// What follows the question mark. Of a parameter that is given twice the last one counts.

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use underpin_db::Db;
 use underpin_models::{
-    project::{NewProject, ProjectRepository as _},
+    project::{NewProject, Project, ProjectRepository as _, ProjectUpdate, Refusal},
     registry::RegisteredProject,
 };
 use underpin_projects::{OpenProject, ProjectError};
@@ -39,6 +39,21 @@ impl State {
         let project = self.projects.create(new, clock::utc()).await?;
         self.feed.changed(project.id);
         Ok(project)
+    }
+
+    /// Changes a project, and tells the registry when: it is asked for the time of many.
+    pub(crate) async fn update_project(
+        &self,
+        id: i32,
+        update: ProjectUpdate,
+    ) -> Result<Result<(RegisteredProject, Project), Refusal>, ProjectError> {
+        let project = self.change(id).await?;
+        let row = match project.update_project(id, update, clock::utc()).await? {
+            Ok(row) => row,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.projects.note_update(id, row.updated_at).await?;
+        Ok(Ok((self.projects.registered(id).await?, row)))
     }
 
     /// Puts a project aside, and tells whoever listens here while it can still be read.

@@ -78,8 +78,21 @@ fn history_goes_back_the_hours_and_a_week_at_most(#[case] dialect: Dialect) {
     let week = json!({ "hours": 168, "data": [row(older, 2), row(recent, 3)] });
     assert_eq!(service.get("/api/history/168").json(), week);
     assert_eq!(service.get("/api/history/500").json(), week);
-    assert_eq!(service.get("/api/history/9223372036854775807").json(), week);
-    for wrong in ["0", "-1", "1.5", "x", "%00", "99999999999999999999", "1%2F2"] {
+    for many in ["9223372036854775807", "9223372036854775808", "99999999999999999999"] {
+        assert_eq!(service.get(&format!("/api/history/{many}")).json(), week, "{many}");
+    }
+    for wrong in [
+        "0",
+        "-1",
+        "-99999999999999999999",
+        "1.5",
+        "x",
+        "%00",
+        "1%2F2",
+        "99999999999999999999x",
+        "+99999999999999999999",
+        "099999999999999999999",
+    ] {
         service.get(&format!("/api/history/{wrong}")).fails(400, "invalid", Some("hours"));
     }
 }

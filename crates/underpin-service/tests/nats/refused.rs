@@ -62,6 +62,41 @@ fn the_others_of_its_group_are_applied(#[case] dialect: Dialect, #[case] mode: M
     assert_eq!(letters, [format!("{stream} {sequence} message.log {payload} {code}")]);
 }
 
+/// A counter that is full refuses the event, as PostgreSQL does by itself; SQLite would go on with a fraction.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn an_event_for_which_a_counter_has_no_room_becomes_one(#[case] dialect: Dialect) {
+    let stage = Stage::new(dialect, Mode::Stream);
+    let mut replica = stage.replica();
+    let bus = stage.bus();
+    chat::join(&stage, &bus);
+    let max = i64::MAX;
+    stage.db.batch(&format!(
+        "UPDATE user_stats SET total_chat_lines = {max}, total_time_connected = {max}, \
+         current_session_start = 1; \
+         INSERT INTO outbound_messages (id, timestamp, message, retry_count) VALUES (7, 1, 'a', {max})"
+    ));
+
+    bus.publish("message.log", &chat::line(1));
+    bus.publish("user.left", &json!({ "username": chat::USER }));
+    bus.publish("messages.outbound.mark_failed", &json!({ "message_id": 7, "error": "no" }));
+    stage.settle(&bus);
+
+    let code = if dialect == Dialect::Sqlite { "SQLite 1299" } else { "22003" };
+    let letters = stage.db.texts("SELECT subject || ' ' || code FROM dead_letters ORDER BY id");
+    let subjects = ["message.log", "user.left", "messages.outbound.mark_failed"];
+    assert_eq!(letters, subjects.map(|subject| format!("{subject} {code}")));
+    let kept = stage.db.texts(
+        "SELECT CAST(total_chat_lines AS TEXT) || ' ' || CAST(total_time_connected AS TEXT) || ' ' || \
+         CAST(current_session_start AS TEXT) || ' ' || CAST(retry_count AS TEXT) \
+         FROM user_stats, outbound_messages",
+    );
+    assert_eq!(kept, [format!("{max} {max} 1 {max}")]);
+    assert_eq!(chat::kept(&stage), 0);
+    assert_eq!(replica.stop(), Some(0));
+}
+
 /// The operator looks at it, tries it again, and has it applied once nothing refuses it any more.
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]

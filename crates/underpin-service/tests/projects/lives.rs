@@ -150,6 +150,81 @@ fn a_damaged_project_can_be_put_aside(#[case] dialect: Dialect) {
     assert!(log.contains(&format!("nobody is told that project {project} is gone: ")), "{log}");
 }
 
+/// Somebody takes its database away. That is told, and no deletion is answered that did not happen.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_project_whose_database_is_gone_is_not_archived(#[case] dialect: Dialect) {
+    let mut api = Api::start(dialect);
+    let project = api.project("one");
+    api.task(project, "Choir");
+    api.service.kill();
+    shift(&api, "project_1", "elsewhere");
+    api.service.restart(&["--migrate"]);
+
+    let gone =
+        "the database of project 1 is gone: the log of the service says where it was expected";
+    for path in ["/api/v1/projects/1", "/api/projects/1"] {
+        api.service.send("DELETE", path, &[], "").refuses(500, gone);
+    }
+    for path in ["/api/tasks/", "/api/projects/1", "/api/v1/projects/1/tasks"] {
+        api.service.get(path).refuses(500, gone);
+    }
+    assert_eq!(api.seen("/projects")[0]["state"], "ready");
+    let log = api.service.log();
+    assert!(log.contains("the database of project 1 is gone, expected at"), "{log}");
+
+    shift(&api, "elsewhere", "project_1");
+
+    assert_eq!(api.seen("/projects/1/tasks")[0]["title"], "Choir");
+    api.done("DELETE", "/projects/1", &json!({}));
+    assert_eq!(api.seen("/projects")[0]["state"], "archived");
+}
+
+/// Gives the database of a project another name, with what SQLite keeps beside it.
+fn shift(api: &Api, from: &str, to: &str) {
+    let db = &api.service.db;
+    if db.dialect() == Dialect::Postgres {
+        return db.batch(&format!("ALTER SCHEMA {from} RENAME TO {to}"));
+    }
+    let path = |name: &str, end: &str| db.dir().join("data").join(format!("{name}.db{end}"));
+    for end in ["-wal", "-shm", ""] {
+        let from = path(from, end);
+        if from.exists() {
+            std::fs::rename(from, path(to, end)).unwrap();
+        }
+    }
+}
+
+/// A change of a project moves its time, wherever it is shown and by whichever route it is made.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_change_moves_the_time_of_the_project(#[case] dialect: Dialect) {
+    let api = Api::start(dialect);
+    let project = api.project("one");
+    let path = format!("/projects/{project}");
+    let seen = || {
+        let (one, listed) = (api.seen(&path), api.seen("/projects"));
+        assert_eq!(one["updated_at"], listed[0]["updated_at"]);
+        one["updated_at"].as_str().unwrap().to_owned()
+    };
+    let made = seen();
+
+    let changed = api.done("PATCH", &path, &json!({ "description": "d" }));
+
+    let first = seen();
+    assert_eq!(changed["updated_at"], first);
+    assert!(first > made, "{made} {first}");
+    // What is as it was is no change.
+    api.done("PATCH", &path, &json!({ "description": "d" }));
+    assert_eq!(seen(), first);
+    let kind = [("Content-Type", "application/json")];
+    let old = api.service.send("PATCH", "/api/projects/1", &kind, r#"{"description":"e"}"#);
+    assert_eq!(old.status, 200, "{old:?}");
+    assert!(seen() > first);
+}
+
 /// Who works in a project while it is put aside, brought back or made is answered by rule.
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]

@@ -168,6 +168,74 @@ fn what_is_too_large_or_lies_leaves_nothing(#[case] dialect: Dialect) {
     assert!(!api.service.db.dir().join("data/artifacts/project_99").exists());
 }
 
+/// Sends a file whose part has these parameters after its name.
+fn upload_as(api: &Api, path: &str, parameters: &[u8]) -> Answer {
+    let values = [("artifact_type", "other"), ("project_id", "1")];
+    let values = if path.contains("/v1/") { &values[..1] } else { &values[..] };
+    let body = form(values, "", b"hello");
+    let empty = b"; filename=\"\"";
+    let at = body.windows(empty.len()).position(|part| part == empty).unwrap();
+    let body = [&body[..at], parameters, &body[at + empty.len()..]].concat();
+    send(&api.service, path, &body, body.len())
+}
+
+const ROUTES: [&str; 2] = ["/api/v1/projects/1/artifacts/upload", "/api/artifacts/upload"];
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_name_is_kept_in_whichever_form_it_is_sent(#[case] dialect: Dialect) {
+    let api = start(dialect);
+    api.project("one");
+    let names: [(&[u8], &str, &str); 5] = [
+        (b"; filename*=utf-8''na%C3%AFve.txt", "naïve.txt", "naïve.txt"),
+        (b"; filename*=ISO-8859-1'en'na%EFve.txt", "naïve.txt", "naïve.txt"),
+        (b"; filename=\"plain.txt\"; filename*=UTF-8''na%C3%AFve.txt", "naïve.txt", "naïve.txt"),
+        (b"; filename*=UTF-8''..%2F..%2Fetc%2Fpass%0Awd", "../../etc/pass\nwd", "passwd"),
+        ("; filename=\"naïve.txt\"".as_bytes(), "naïve.txt", "naïve.txt"),
+    ];
+    for path in ROUTES {
+        for (parameters, sent, kept) in &names {
+            let answer = upload_as(&api, path, parameters);
+
+            assert!([200, 201].contains(&answer.status), "{answer:?}");
+            let artifact = answer.json();
+            assert_eq!((&artifact["file_path"], &artifact["name"]), (&json!(sent), &json!(kept)));
+            let extra: Value =
+                serde_json::from_str(artifact["extra_data"].as_str().unwrap()).unwrap();
+            assert_eq!(extra["original_filename"], *sent);
+        }
+    }
+}
+
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn a_name_that_cannot_be_read_is_refused(#[case] dialect: Dialect) {
+    let api = start(dialect);
+    let project = api.project("one");
+    let rows = api.rows(project);
+    let cases: [(&[u8], &str); 9] = [
+        (b"", "missing body.file"),
+        (b"; filename=\"\"", "missing body.file"),
+        (b"; filename*=utf-8''", "missing body.file"),
+        (b"; filename=\"na\xefve.txt\"", "string_unicode body.file"),
+        (b"; filename*=utf-8''na%EFve.txt", "string_unicode body.file"),
+        (b"; filename*=windows-1252''a.txt", "string_unicode body.file"),
+        (b"; filename=\"a.txt\"; filename*=utf-8''a%", "string_unicode body.file"),
+        (b"; filename*=a.txt", "string_unicode body.file"),
+        (b"; filename*=utf-8''a%00.txt", "value_error body.file"),
+    ];
+    for path in ROUTES {
+        for (parameters, fault) in cases {
+            let said = String::from_utf8_lossy(parameters);
+            assert_eq!(upload_as(&api, path, parameters).faults(), [fault], "{path} {said}");
+        }
+    }
+    assert_eq!(files(&api), [""; 0]);
+    assert_eq!(api.rows(project), rows);
+}
+
 #[rstest]
 #[case::sqlite(Dialect::Sqlite)]
 #[case::postgres(Dialect::Postgres)]

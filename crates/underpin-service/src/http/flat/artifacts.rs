@@ -10,7 +10,7 @@ use super::{
     super::{
         State,
         failure::Failure,
-        input::{Body, Fields, Form, Id, Input, Noted, Path, Query, Text},
+        input::{Fields, Form, Id, Input, Noted, Path, Query, Said, Text},
         limits::Peer,
         v1::{
             Done,
@@ -97,7 +97,7 @@ impl Input for New {
 
 pub(super) async fn post(
     Shared(state): Here,
-    Body(Lenient(New { project_id, artifact })): Body<Lenient<New>>,
+    Said(Lenient(New { project_id, artifact })): Said<Lenient<New>>,
 ) -> Result<Json<Artifact>, Failure> {
     let project = state.change(project_id).await.map_err(told)?;
     Ok(Json(project.create_artifact(project_id, artifact, clock::utc()).await??.into()))

@@ -9,7 +9,7 @@ use underpin_models::project::{
 use super::{
     super::{
         failure::Failure,
-        input::{Body, Fields, Id, Input, Noted, OneOf, Path, Query, Text},
+        input::{Fields, Id, Input, Noted, OneOf, Path, Query, Said, Text},
         v1::{approver, change_requests::message},
     },
     AnyPhase, Here, Lenient, OfRow, Perhaps, meant, of_row, page, told,
@@ -102,7 +102,7 @@ impl Input for New {
 pub(super) async fn post(
     Shared(state): Here,
     Query(Lenient(Perhaps(named))): Query<Lenient<Perhaps>>,
-    Body(Lenient(New { task_id, phase, content })): Body<Lenient<New>>,
+    Said(Lenient(New { task_id, phase, content })): Said<Lenient<New>>,
 ) -> Result<Json<ChangeRequest>, Failure> {
     let project_id = of_row(&state, named, Kind::Task, task_id).await?;
     let (project, now) = (state.change(project_id).await.map_err(told)?, clock::utc());

@@ -7,7 +7,7 @@ use underpin_models::project::TaskVersionRepository as _;
 use super::{
     super::{
         failure::Failure,
-        input::{Array, Body, Path, Query},
+        input::{Array, Path, Query, Said},
         v1::{
             OfTask,
             gates::{Gate, Saved, set_gates},
@@ -33,7 +33,7 @@ pub(super) async fn put(
     Shared(state): Here,
     Path(OfRow(task_id)): Path<OfRow>,
     Query(Lenient(OfProject(project_id))): Query<Lenient<OfProject>>,
-    Body(Array(gates)): Body<Array<Lenient<Gate>>>,
+    Said(Array(gates)): Said<Array<Lenient<Gate>>>,
 ) -> Result<Json<Saved>, Failure> {
     let project = state.change(project_id).await.map_err(told)?;
     let gates = gates.into_iter().map(|Lenient(gate)| gate).collect();

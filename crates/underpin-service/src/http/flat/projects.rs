@@ -11,12 +11,11 @@ use super::{
     super::{
         State,
         failure::Failure,
-        input::{Body, Fields, Input, Noted, Path, Query, Text},
+        input::{Fields, Input, Noted, Path, Query, Said, Text},
         v1::{self, Done, OfProject, most},
     },
     AnyPhase, Here, Lenient, page, told,
 };
-use crate::clock;
 
 /// A project as the original shows it.
 #[derive(Serialize)]
@@ -78,7 +77,7 @@ pub(super) async fn list(
 
 pub(super) async fn post(
     Shared(state): Here,
-    Body(Lenient(new)): Body<Lenient<NewProject>>,
+    Said(Lenient(new)): Said<Lenient<NewProject>>,
 ) -> Result<Json<Project>, Failure> {
     let registered = state.create_project(new).await.map_err(told)?;
     shown(&state, registered.id).await
@@ -119,11 +118,9 @@ impl Input for Update {
 pub(super) async fn patch(
     Shared(state): Here,
     Path(of): Path<OfProject>,
-    Body(Lenient(Update(update))): Body<Lenient<Update>>,
+    Said(Lenient(Update(update))): Said<Lenient<Update>>,
 ) -> Result<Json<Project>, Failure> {
-    let project = state.change(of.project_id).await.map_err(told)?;
-    let row = project.update_project(of.project_id, update, clock::utc()).await??;
-    let registered = state.projects.registered(of.project_id).await?;
+    let (registered, row) = state.update_project(of.project_id, update).await.map_err(told)??;
     Ok(Json(Project::new(&state, registered, Some(row))))
 }
 

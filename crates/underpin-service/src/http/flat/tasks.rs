@@ -10,7 +10,7 @@ use underpin_models::project::{
 use super::{
     super::{
         failure::Failure,
-        input::{Body, Fields, Id, Input, Noted, OneOf, Path, Query, Text, Whole},
+        input::{Fields, Id, Input, Noted, OneOf, Path, Query, Said, Text, Whole},
         v1::{
             Done, OfTask, approver, most,
             reshape::{Merge, Parts, Split, Union, merge_tasks, split_task},
@@ -104,7 +104,7 @@ impl Input for New {
 
 pub(super) async fn post(
     Shared(state): Here,
-    Body(Lenient(new)): Body<Lenient<New>>,
+    Said(Lenient(new)): Said<Lenient<New>>,
 ) -> Result<Json<Task>, Failure> {
     let project = state.change(new.project_id).await.map_err(told)?;
     let task = project.create_task(new.project_id, new.task, clock::utc()).await??;
@@ -133,6 +133,8 @@ impl Input for Update {
         Ok(Self(TaskUpdate {
             title: title?,
             description: description?.map(Some),
+            // Clients of the original count its versions.
+            same_is_new: true,
             status: status?,
             phase: phase?,
             priority: priority?,
@@ -145,7 +147,7 @@ pub(super) async fn patch(
     Shared(state): Here,
     Path(OfRow(id)): Path<OfRow>,
     Query(Lenient(OfProject(project_id))): Query<Lenient<OfProject>>,
-    Body(Lenient(Update(update))): Body<Lenient<Update>>,
+    Said(Lenient(Update(update))): Said<Lenient<Update>>,
 ) -> Result<Json<Task>, Failure> {
     let project = state.change(project_id).await.map_err(told)?;
     Ok(Json(project.update_task(project_id, id, update, clock::utc()).await??.into()))
@@ -209,7 +211,7 @@ pub(super) async fn split(
     Shared(state): Here,
     Path(OfRow(task_id)): Path<OfRow>,
     Query(Lenient(OfProject(project_id))): Query<Lenient<OfProject>>,
-    Body(Lenient(split)): Body<Lenient<Split>>,
+    Said(Lenient(split)): Said<Lenient<Split>>,
 ) -> Result<Json<Parts>, Failure> {
     let project = state.change(project_id).await.map_err(told)?;
     Ok(Json(split_task(&project, &OfTask { project_id, task_id }, split, None).await?))
@@ -218,7 +220,7 @@ pub(super) async fn split(
 pub(super) async fn merge(
     Shared(state): Here,
     Query(Lenient(OfProject(project_id))): Query<Lenient<OfProject>>,
-    Body(Lenient(merge)): Body<Lenient<Merge>>,
+    Said(Lenient(merge)): Said<Lenient<Merge>>,
 ) -> Result<Json<Union>, Failure> {
     let project = state.change(project_id).await.map_err(told)?;
     Ok(Json(merge_tasks(&project, project_id, merge).await?))

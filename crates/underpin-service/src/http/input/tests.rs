@@ -217,6 +217,26 @@ fn a_number_is_written_in_one_way() {
 }
 
 #[test]
+fn what_lies_beyond_64_bits_is_known_by_its_sign() {
+    for (text, expected) in [
+        ("9223372036854775808", Some(i64::MAX)),
+        ("+99999999999999999999", Some(i64::MAX)),
+        ("-9223372036854775809", Some(i64::MIN)),
+        ("9223372036854775807", None),
+        ("-9223372036854775808", None),
+        ("+7", None),
+        ("99999999999999999999x", None),
+        ("9999999999999999999.0", None),
+        ("--99999999999999999999", None),
+        ("\u{664}", None),
+        ("-", None),
+        ("", None),
+    ] {
+        assert_eq!(beyond(text), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn the_type_of_a_body_is_json_whatever_its_parameters() {
     let is_json = |kind: &str| {
         let kind = kind.parse().unwrap();

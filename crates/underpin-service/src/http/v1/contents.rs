@@ -31,6 +31,10 @@ use crate::{
     clock,
 };
 
+mod file_name;
+
+use file_name::file_name;
+
 /// Bytes of the content that is given as text.
 const MOST_TEXT: u64 = 1024 * 1024;
 /// Bytes of a value that is sent beside a file.
@@ -141,8 +145,7 @@ impl Upload {
 
 impl File {
     async fn receive(state: &State, part: Part<'_>) -> Result<Self, Failure> {
-        let path = part.field.file_name().unwrap_or_default();
-        let path = if path.is_empty() { "file" } else { path };
+        let path = file_name(part.field.headers())?;
         let path = Text::some(most::FILE_PATH).read(Value::from(path));
         let path = path.map_err(|_| {
             fault("value_error", "expected a file name of at most 1024 characters, without NUL")

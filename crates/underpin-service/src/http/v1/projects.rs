@@ -19,7 +19,6 @@ use super::{
     },
     Created, Done, ENGINE, Listed, OfProject, most, page, time,
 };
-use crate::clock;
 
 /// A project and where its data is.
 #[derive(Serialize, ToSchema)]
@@ -88,6 +87,8 @@ impl From<RegisteredProject> for InList {
 
 impl Project {
     fn new(state: &State, registered: RegisteredProject, row: project::Project) -> Self {
+        // The registry is told of a change after it happened.
+        let updated_at = registered.updated_at.max(row.updated_at);
         Self {
             id: registered.id,
             name: row.name,
@@ -97,7 +98,7 @@ impl Project {
             current_phase: row.current_phase.map(Phase::wire),
             default_engine: row.default_engine,
             last_event: row.last_event,
-            registered: registered.into(),
+            registered: RegisteredProject { updated_at, ..registered }.into(),
         }
     }
 }
@@ -247,9 +248,7 @@ pub(super) async fn patch(
     Path(of): Path<OfProject>,
     Body(update): ProjectUpdateBody,
 ) -> Result<Json<Project>, Failure> {
-    let project = state.change(of.project_id).await?;
-    let row = project.update_project(of.project_id, update, clock::utc()).await??;
-    let registered = state.projects.registered(of.project_id).await?;
+    let (registered, row) = state.update_project(of.project_id, update).await??;
     Ok(Json(Project::new(&state, registered, row)))
 }
 

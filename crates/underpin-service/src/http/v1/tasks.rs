@@ -206,6 +206,7 @@ impl Input for TaskUpdate {
             phase: phase?,
             priority: priority?,
             engine_override: engine_override?,
+            same_is_new: false,
             expected_version: None,
         })
     }
