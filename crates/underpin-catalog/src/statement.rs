@@ -13,6 +13,7 @@ mod invisible;
 mod kind;
 mod pragma;
 mod session;
+mod setting;
 mod table;
 mod token;
 mod words;

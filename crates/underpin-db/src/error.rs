@@ -119,6 +119,8 @@ pub struct DbError {
     pub position: Option<usize>,
     /// PostgreSQL: how many statements of the text were done.
     pub completed: Option<usize>,
+    /// PostgreSQL: what was at work within the statement, the innermost first, a line each.
+    pub context: Option<String>,
     /// Whether no connection could be had, so that nothing was even asked.
     pub no_connection: bool,
 }
@@ -157,6 +159,23 @@ impl DbError {
     pub fn code(&self) -> Option<String> {
         let sqlite = || self.result_code.map(|code| format!("SQLite {code}"));
         self.sqlstate.clone().or_else(sqlite)
+    }
+
+    /// PostgreSQL: the function without arguments that the failed statement called, as `ALTER FUNCTION` takes
+    /// it: where the statement calls none by itself, that of a trigger.
+    ///
+    /// The words around it are in the language of the server.
+    #[must_use]
+    pub fn function(&self) -> Option<&str> {
+        let outermost = self.context.as_deref()?.lines().next_back()?;
+        let end = outermost.find("()")?;
+        let mut quoted = false;
+        let part_of_name = |c: char| {
+            quoted ^= c == '"';
+            quoted || "\"._".contains(c) || c.is_ascii_lowercase() || c.is_ascii_digit()
+        };
+        let name = outermost[..end].trim_end_matches(part_of_name);
+        Some(&outermost[name.len()..end + "()".len()]).filter(|name| !name.starts_with("()"))
     }
 
     /// PostgreSQL: whether the statement runs outside a transaction alone. It did nothing then.
@@ -259,6 +278,7 @@ impl From<tokio_postgres::Error> for DbError {
             result_code: None,
             position: position.and_then(|position| position.try_into().ok()),
             completed: None,
+            context: db.where_().map(str::to_owned),
             no_connection: false,
         }
     }
@@ -362,6 +382,30 @@ mod tests {
             assert!(error.hides_values() && error.in_full().contains(message));
             assert!(error.in_full().contains("SECRET"));
         }
+    }
+
+    #[test]
+    fn the_function_that_a_statement_called_is_named_in_every_language() {
+        for (context, function) in [
+            ("PL/pgSQL function public.tr() line 1 at SQL statement", Some("public.tr()")),
+            (
+                "PL/pgSQL function h(text) line 1 at RAISE\nSQL statement \"SELECT h('()')\"\nPL/pgSQL function \
+                 tr() line 3 at PERFORM",
+                Some("tr()"),
+            ),
+            (
+                "PL/pgSQL-Funktion \"My app\".\"a \"\"b\"\"\"() Zeile 1 bei SQL-Anweisung",
+                Some("\"My app\".\"a \"\"b\"\"\"()"),
+            ),
+            ("fonction PL/pgSQL on_ddl(), ligne 1 à instruction SQL", Some("on_ddl()")),
+            ("PL/pgSQL関数app.on_ddl()の1行目 - SQL文", Some("app.on_ddl()")),
+            ("PL/pgSQL function inline_code_block line 1 at RAISE", None),
+            ("PL/pgSQL function f(text) line 1 at RAISE", None),
+        ] {
+            let error = DbError { context: Some(context.to_owned()), ..DbError::default() };
+            assert_eq!(error.function(), function, "{context}");
+        }
+        assert_eq!(DbError::default().function(), None);
     }
 
     #[test]

@@ -344,7 +344,7 @@ async fn transform(
     }
     for table in &found.leftovers {
         let table = session.tables.qualified(&identifier(table));
-        session.conn.batch(&format!("DROP TABLE {table}")).await?;
+        session.conn.batch(&format!("DROP TABLE {table}")).await.map_err(StepCause::own)?;
     }
     for missing in &found.missing {
         for statement in definitions.of(&missing.object) {
@@ -378,11 +378,11 @@ async fn transform(
         return Err(StepCause::Unfit(list(&differences)));
     }
     for statement in session.tables.create() {
-        session.conn.batch(&statement).await?;
+        session.conn.batch(&statement).await.map_err(StepCause::own)?;
     }
     stamp(session, &found.version).await?;
     let history = session.history_now().await?;
-    session.commit(&history).await?;
+    session.commit(&history).await.map_err(StepCause::own)?;
     Ok(notes)
 }
 
@@ -391,8 +391,8 @@ async fn stamp(session: &mut Session<'_>, version: &Version) -> Result<(), StepC
     for migration in catalog.migrations().iter().take_while(|one| one.version <= *version) {
         let claim = session.tables.claim(&migration.version);
         let record = session.record(&Entry::new(migration, "adopt"));
-        session.conn.batch(&claim).await?;
-        session.conn.batch(&record).await?;
+        session.conn.batch(&claim).await.map_err(StepCause::own)?;
+        session.conn.batch(&record).await.map_err(StepCause::own)?;
     }
     Ok(())
 }

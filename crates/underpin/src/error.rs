@@ -50,6 +50,14 @@ pub enum Error {
         /// What the database said.
         source: DbError,
     },
+    /// PostgreSQL: a trigger failed outside any migration.
+    #[error("cannot {doing}")]
+    Trigger {
+        /// What the engine was about to do.
+        doing: &'static str,
+        /// Which trigger, and how.
+        source: Box<TriggerFailed>,
+    },
     /// The history holds what this engine does not write.
     #[error("cannot read the history: {0}: was it edited by hand?")]
     History(String),
@@ -172,13 +180,50 @@ pub enum Error {
     },
 }
 
+/// PostgreSQL: a function that the database runs by itself failed at a statement of the engine's own.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a trigger of the database failed in a statement of Underpin's own, which no script has written: in function \
+     `{function}` no schema but that of the server is looked up: name its tables with their schemas, or run \
+     `ALTER FUNCTION {function} SET search_path = …` with the schemas that it counts on"
+)]
+pub struct TriggerFailed {
+    /// Of the trigger or event trigger, as `ALTER FUNCTION` takes it.
+    pub function: String,
+    /// What the database said.
+    pub source: DbError,
+}
+
+impl TriggerFailed {
+    /// Of a statement that is the engine's own and calls no function of anybody else. Gives the error back where
+    /// no trigger failed.
+    pub(crate) fn of(source: DbError) -> Result<Box<Self>, DbError> {
+        match source.function().map(str::to_owned) {
+            Some(function) => Ok(Box::new(Self { function, source })),
+            None => Err(source),
+        }
+    }
+}
+
 /// Says what the engine was doing when the database failed.
 pub(crate) trait Doing<T> {
+    /// With a statement of its own.
     fn doing(self, doing: &'static str) -> Result<T, Error>;
+    /// With a statement that people wrote.
+    fn trying(self, doing: &'static str) -> Result<T, Error>;
 }
 
 impl<T> Doing<T> for Result<T, DbError> {
     fn doing(self, doing: &'static str) -> Result<T, Error> {
+        let source = match self.map_err(TriggerFailed::of) {
+            Ok(done) => return Ok(done),
+            Err(Ok(source)) => return Err(Error::Trigger { doing, source }),
+            Err(Err(source)) => source,
+        };
+        Err::<T, _>(source).trying(doing)
+    }
+
+    fn trying(self, doing: &'static str) -> Result<T, Error> {
         self.map_err(|mut source| {
             if source.is_busy() {
                 let hint =

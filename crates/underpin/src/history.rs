@@ -29,6 +29,26 @@ pub(crate) const DIESEL_TABLE: &str = "__diesel_schema_migrations";
 /// Our table.
 pub(crate) const HISTORY_TABLE: &str = "underpin_history";
 
+/// The columns of Diesel's table.
+const DIESEL_COLUMNS: &[&str] = &["version", "run_on"];
+/// The columns of ours.
+const HISTORY_COLUMNS: &[&str] = &[
+    "id",
+    "set_name",
+    "version",
+    "name",
+    "action",
+    "checksum",
+    "started_at",
+    "duration_ms",
+    "actor",
+    "host",
+    "engine",
+    "outcome",
+    "statement",
+    "reason",
+];
+
 /// What a database says has been applied of one set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
@@ -211,9 +231,9 @@ pub(crate) struct Found {
     objects: Vec<Object>,
 }
 
-/// Schema, name and kind; SQLite has no schemas.
+/// Schema, name and kind, and the columns of a table; SQLite has no schemas.
 #[derive(Deserialize)]
-struct Object(Option<String>, String, String);
+struct Object(Option<String>, String, String, Vec<String>);
 
 impl Object {
     /// Whether it is a table, in which alone a history can be written.
@@ -235,9 +255,35 @@ impl Object {
         }
     }
 
+    /// The columns of a history that it does not have.
+    fn missing(&self) -> Vec<&str> {
+        let Self(_, name, _, columns) = self;
+        let expected = if name == DIESEL_TABLE { DIESEL_COLUMNS } else { HISTORY_COLUMNS };
+        let has = |column: &str| columns.iter().any(|one| one == column);
+        expected.iter().copied().filter(|column| !has(column)).collect()
+    }
+
+    /// Whether it is a table, and has what a history has.
+    fn is_history(&self) -> bool {
+        self.is_table() && self.missing().is_empty()
+    }
+
     fn refusal(&self) -> Error {
-        let Self(schema, name, _) = self;
+        let Self(schema, name, _, columns) = self;
         let place = schema.as_ref().map(|schema| format!("{schema}.")).unwrap_or_default();
+        if self.is_table() {
+            let listed = |columns: &[&str]| match columns {
+                [] => "none".to_owned(),
+                columns => format!("`{}`", columns.join("`, `")),
+            };
+            let columns: Vec<_> = columns.iter().map(String::as_str).collect();
+            return Error::History(format!(
+                "`{place}{name}` lacks columns of the engine's table of that name: {}; what it has: {}; when it \
+                 belongs to something else, rename it, and when it is the history, put its columns back",
+                listed(&self.missing()),
+                listed(&columns)
+            ));
+        }
         Error::History(format!(
             "`{place}{name}` is {}, where the engine keeps a plain table: rename it or drop it and, when \
              something is applied, put the table back that had its rows",
@@ -282,17 +328,39 @@ impl Found {
         }
         // To pass it over would be to say that nothing is applied.
         let mut here = self.objects.iter().filter(|one| one.0.as_deref() == schema);
-        match here.find(|one| !one.is_table()) {
+        match here.find(|one| !one.is_history()) {
             Some(other) => Err(other.refusal()),
-            None => Ok(self.plain_tables(schema)),
+            None => {
+                let tables = self.plain_tables(schema);
+                match schema.filter(|schema| self.bars(schema) && (tables.diesel || tables.own)) {
+                    Some(schema) => {
+                        let reason = self.unusable(schema, "where the history is");
+                        Err(Error::Hidden { reason })
+                    }
+                    None => Ok(tables),
+                }
+            }
         }
     }
 
-    /// Those of `schema`; what has their names and is no table is nobody's history.
+    /// PostgreSQL: whether the role may not use a schema that is there.
+    fn bars(&self, schema: &str) -> bool {
+        self.schemas.iter().any(|(one, may)| one == schema && !*may)
+    }
+
+    fn unusable(&self, schema: &str, more: &str) -> String {
+        format!(
+            "it may not use schema `{schema}`, {more}: run `GRANT USAGE ON SCHEMA {} TO {}`",
+            as_written(schema),
+            as_written(&self.role)
+        )
+    }
+
+    /// Those of `schema`; what has their names and not what they have is nobody's history.
     fn plain_tables(&self, schema: Option<&str>) -> Tables {
         let dialect = if schema.is_some() { Dialect::Postgres } else { Dialect::Sqlite };
         let is = |one: &Object, table| one.0.as_deref() == schema && one.1 == table;
-        let has = |table| self.objects.iter().any(|one| is(one, table) && one.is_table());
+        let has = |table| self.objects.iter().any(|one| is(one, table) && one.is_history());
         let (diesel, own) = (has(DIESEL_TABLE), has(HISTORY_TABLE));
         let schema = schema.map(str::to_owned);
         Tables { dialect, schema, diesel, own, elsewhere: Vec::new() }
@@ -301,21 +369,15 @@ impl Found {
     /// PostgreSQL: refuses when the role may not use a schema that comes before `current` in `path`. The
     /// server passes it over, and the set that is in it would be built a second time.
     fn refuse_unusable(&self, path: &[String], current: Option<&str>) -> Result<(), Error> {
-        let barred = |schema: &String| self.schemas.iter().any(|(one, may)| one == schema && !*may);
         let mut before = path.iter().take_while(|schema| Some(schema.as_str()) != current);
-        let Some(schema) = before.find(|schema| barred(schema)) else { return Ok(()) };
+        let Some(schema) = before.find(|schema| self.bars(schema)) else { return Ok(()) };
         let passed_over = match current {
             Some(current) => format!("`{current}` would be migrated in its place"),
             None => "no other is there to migrate".to_owned(),
         };
-        Err(Error::Hidden {
-            reason: format!(
-                "it may not use schema `{schema}` of the search path, and {passed_over}: run `GRANT USAGE ON \
-                 SCHEMA {} TO {}`, or take the schema out of the path",
-                as_written(schema),
-                as_written(&self.role)
-            ),
-        })
+        let reason =
+            self.unusable(schema, &format!("which is in the search path, and {passed_over}"));
+        Err(Error::Hidden { reason: format!("{reason}, or take the schema out of the path") })
     }
 }
 
@@ -348,14 +410,22 @@ impl Tables {
         Ok(tables)
     }
 
+    /// PostgreSQL: those of `schema`, whatever the search path says.
+    pub(crate) async fn find_in(conn: &mut Conn, schema: &str) -> Result<Self, Error> {
+        conn.own().await.doing(LOOK)?;
+        let query = Self::query(Dialect::Postgres, &[schema]);
+        Found::parse(conn.text(&query).await.doing(LOOK)?.as_deref())?.tables(Some(schema))
+    }
+
     /// The query that looks what has the names of the tables, on PostgreSQL in `schemas`, for
     /// [`Found::parse`].
     pub(crate) fn query(dialect: Dialect, schemas: &[&str]) -> String {
         match dialect {
             Dialect::Sqlite => format!(
-                "SELECT json_object('objects', json((SELECT json_group_array(json_array(NULL, name, type)) \
-                 FROM sqlite_schema WHERE type IN ('table', 'view', 'index') AND name IN ('{DIESEL_TABLE}', \
-                 '{HISTORY_TABLE}'))))"
+                "SELECT json_object('objects', json((SELECT json_group_array(json_array(NULL, s.name, s.type, \
+                 json(CASE s.type WHEN 'table' THEN (SELECT json_group_array(lower(c.name)) FROM \
+                 pragma_table_info(s.name, 'main') AS c) ELSE '[]' END))) FROM main.sqlite_schema AS s WHERE \
+                 s.type IN ('table', 'view', 'index') AND s.name IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}'))))"
             ),
             Dialect::Postgres => {
                 let names: Vec<_> = schemas.iter().map(|schema| literal(schema)).collect();
@@ -367,7 +437,9 @@ impl Tables {
                     "SELECT json_build_object('role', current_user, 'schemas', (SELECT \
                      coalesce(json_agg(json_build_array(n.nspname, has_schema_privilege(n.oid, 'USAGE'))), '[]') \
                      FROM {schemas}), 'objects', (SELECT coalesce(json_agg(json_build_array(n.nspname, \
-                     c.relname, c.relkind::text)), '[]') FROM {schemas} JOIN pg_class AS c ON \
+                     c.relname, c.relkind::text, (SELECT coalesce(json_agg(a.attname ORDER BY a.attnum), '[]') \
+                     FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT \
+                     a.attisdropped))), '[]') FROM {schemas} JOIN pg_class AS c ON \
                      c.relnamespace = n.oid WHERE c.relname = ANY \
                      ('{{{DIESEL_TABLE},{HISTORY_TABLE}}}'::name[])))"
                 )
@@ -456,12 +528,16 @@ impl Tables {
 
     /// The query that gives both tables, for [`History::parse`]. `None` when there is none of them.
     ///
-    /// They come as plain lines, because a run with nothing to do is mostly this, and JSON takes the
+    /// It names every column, so that a table of somebody else is noticed where nobody looked for it. They come as
+    /// plain lines, because a run with nothing to do is mostly this, and JSON takes the
     /// database several times as long.
     pub(crate) fn lines(&self) -> Option<String> {
-        let applied = self
-            .diesel
-            .then(|| format!("SELECT CAST(version AS TEXT) FROM {}", self.qualified(DIESEL_TABLE)));
+        let all = |table: &str, columns: &[&str]| {
+            format!("(SELECT {} FROM {}) AS h", columns.join(", "), self.qualified(table))
+        };
+        let applied = self.diesel.then(|| {
+            format!("SELECT CAST(version AS TEXT) FROM {}", all(DIESEL_TABLE, DIESEL_COLUMNS))
+        });
         let ours = self.own.then(|| {
             // Only a row of ours begins like this, and only one that is under way counts.
             let note = format!(
@@ -479,7 +555,7 @@ impl Tables {
                 "set_name",
             ];
             let line = fields.join(&format!(" || '{}' || ", rows::SEPARATOR));
-            format!("SELECT {line} FROM {}", self.qualified(HISTORY_TABLE))
+            format!("SELECT {line} FROM {}", all(HISTORY_TABLE, HISTORY_COLUMNS))
         });
         let parts: Vec<_> = applied.into_iter().chain(ours).collect();
         (!parts.is_empty()).then(|| parts.join(" UNION ALL "))

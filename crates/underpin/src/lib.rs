@@ -43,7 +43,7 @@ pub use crate::{
     adopt::AdoptRefused,
     diesel::DieselSource,
     engine::{Engine, Standing},
-    error::{Error, Left, Place, Refusal, Refused, StepCause, StepError},
+    error::{Error, Left, Place, Refusal, Refused, StepCause, StepError, TriggerFailed},
     history::{Begun, History, Interrupted, Log, Note, Record},
     instance::Instance,
     lock::{DatabaseLock, RunLock},

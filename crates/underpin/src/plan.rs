@@ -16,7 +16,7 @@ pub(crate) use together::{counts_on_its_transaction, resets_path};
 use crate::{
     History, Interrupted, Refusal, Refused,
     history::{Note, changed},
-    stepwise,
+    stepwise::{self, Open},
 };
 
 /// How far a run goes.
@@ -375,11 +375,13 @@ fn check_script(
         }
     }
     if let Some(begin) = left_open(&statements, dialect) {
-        return Err(refusal(
-            begin.line,
-            "this begins a transaction that the script does not end: end it with `COMMIT`"
-                .to_owned(),
-        ));
+        let end = match statement::control(begin.text, dialect) {
+            Some(statement::Control::Savepoint) => "RELEASE",
+            _ => "COMMIT",
+        };
+        let reason =
+            format!("this begins a transaction that the script does not end: end it with `{end}`");
+        return Err(refusal(begin.line, reason));
     }
     let piece = |one: statement::Statement<'_>| Piece {
         offset: one.offset,
@@ -395,12 +397,9 @@ fn left_open<'s, 't>(
     statements: &'s [statement::Statement<'t>],
     dialect: Dialect,
 ) -> Option<&'s statement::Statement<'t>> {
-    use statement::Control;
-    statements.iter().fold(None, |open, one| match statement::control(one.text, dialect) {
-        Some(Control::Begin) => Some(one),
-        Some(Control::Commit | Control::RollBack) => None,
-        _ => open,
-    })
+    let numbered = statements.iter().enumerate();
+    let open = numbered.fold(None, |open, (number, one)| Open::after(open, number, one, dialect));
+    statements.get(open?.began()?)
 }
 
 fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str> {
@@ -428,6 +427,24 @@ fn objection(kind: statement::Kind, in_transaction: bool) -> Option<&'static str
         Kind::StringsOff => Some(
             "scripts are read with `standard_conforming_strings = on`, and this would let later strings end \
              elsewhere: remove it, and write `E'…'` where a backslash escapes",
+        ),
+        Kind::BeforeQueries if in_transaction => Some(
+            "the server takes this only before the first query of a transaction, and the engine's own comes \
+             first: set `run_in_transaction = false` in `metadata.toml`, and write the level where the script \
+             begins a transaction of its own, as in `BEGIN ISOLATION LEVEL SERIALIZABLE`",
+        ),
+        Kind::BeforeQueries => Some(
+            "the server takes this only before the first query of a transaction, and outside a transaction the \
+             engine records between the statements of a script how far it came: write the level where the \
+             transaction begins, as in `BEGIN ISOLATION LEVEL SERIALIZABLE`",
+        ),
+        Kind::ReadOnly => Some(
+            "the engine writes into the same transaction how far the script came, and a read-only one does not \
+             take that: leave `READ ONLY` out",
+        ),
+        Kind::OtherEncoding => Some(
+            "scripts are UTF-8, and so is all that the engine sends and reads, which this would have taken for \
+             another encoding: leave it out, and save the script as UTF-8",
         ),
         Kind::CopyOut => Some(
             "`COPY … TO STDOUT` sends rows to a client such as `psql`, and nobody reads them here: \

@@ -1,15 +1,14 @@
 //! How many schemas of one database stand, in a few queries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use underpin_catalog::{Catalog, Dialect};
 use underpin_db::{Conn, DbError};
 
 use crate::{
     Error, History, Standing,
     error::Doing,
-    history::{DIESEL_TABLE, HISTORY_TABLE, Tables, unreadable},
+    history::{DIESEL_TABLE, Found, HISTORY_TABLE, Tables, unreadable},
     lock::lease::LEASE_TABLE,
     sql::literal,
 };
@@ -38,18 +37,15 @@ pub async fn probe_schemas(
 ) -> Result<Vec<Result<Standing, Error>>, Error> {
     check_schemas(catalog.dialect(), conn.dialect())?;
     conn.own().await.doing(DOING)?;
-    let found = find(conn, schemas).await?;
-    let standing = |schema: &&str| match found.get(*schema) {
-        None => Err(Error::NoSchema),
-        Some(found) => Ok(Standing { history: History::default(), has_tables: found.others }),
-    };
-    let mut standings: Vec<_> = schemas.iter().map(standing).collect();
-    let tables = |(index, schema): (usize, &&str)| {
-        let found = found.get(*schema)?;
-        let tables = Tables::of_schema(schema, found.diesel, found.own);
-        Some(Wanted { index, query: tables.lines()? })
-    };
-    let wanted: Vec<_> = schemas.iter().enumerate().filter_map(tables).collect();
+    let (found, others) = find(conn, schemas).await?;
+    let mut standings = Vec::with_capacity(schemas.len());
+    let mut wanted = Vec::new();
+    for (index, schema) in schemas.iter().enumerate() {
+        standings.push(found.tables(Some(schema)).map(|tables| {
+            wanted.extend(tables.lines().map(|query| Wanted { index, query }));
+            Standing { history: History::default(), has_tables: others.contains(*schema) }
+        }));
+    }
     let mut chunks: Vec<_> = wanted.chunks(AT_ONCE).rev().collect();
     while let Some(chunk) = chunks.pop() {
         match (read(conn, chunk).await, chunk) {
@@ -107,15 +103,6 @@ pub async fn schemas_like(conn: &mut Conn, pattern: &str) -> Result<Vec<String>,
     conn.texts(&query).await.doing("list the schemas")
 }
 
-/// What there is in a schema.
-#[derive(Deserialize)]
-struct Found {
-    schema: String,
-    diesel: bool,
-    own: bool,
-    others: bool,
-}
-
 /// A schema whose history is to be read.
 struct Wanted {
     /// Among those that were asked for.
@@ -123,28 +110,25 @@ struct Wanted {
     query: String,
 }
 
-/// Those of `schemas` that exist.
-async fn find(conn: &mut Conn, schemas: &[&str]) -> Result<BTreeMap<String, Found>, Error> {
-    if schemas.is_empty() {
-        return Ok(BTreeMap::new());
-    }
+/// What of a history is in those of `schemas` that exist, and which of them have anything else.
+async fn find(conn: &mut Conn, schemas: &[&str]) -> Result<(Found, BTreeSet<String>), Error> {
     let names = schemas.iter().map(|schema| literal(schema)).collect::<Vec<_>>().join(", ");
-    let query = format!(
-        "SELECT json_build_object('schema', n.nspname, 'diesel', coalesce(c.diesel, false), 'own', \
-         coalesce(c.own, false), 'others', coalesce(c.others, false)) FROM pg_namespace n LEFT JOIN \
-         (SELECT relnamespace, bool_or(relname = '{DIESEL_TABLE}' AND relkind = 'r') AS diesel, \
-         bool_or(relname = '{HISTORY_TABLE}' AND relkind = 'r') AS own, bool_or(relname NOT IN \
-         ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq', '{LEASE_TABLE}')) AS others FROM pg_class \
-         WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S') GROUP BY relnamespace) c \
-         ON c.relnamespace = n.oid WHERE n.nspname IN ({names})"
+    let histories = Tables::query(Dialect::Postgres, schemas);
+    let others = format!(
+        "SELECT DISTINCT n.nspname::text FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid \
+         WHERE n.nspname = ANY (ARRAY[{names}]::name[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND \
+         c.relname NOT IN ('{DIESEL_TABLE}', '{HISTORY_TABLE}', '{HISTORY_TABLE}_id_seq', '{LEASE_TABLE}')"
     );
-    let mut found = BTreeMap::new();
-    for row in conn.texts(&query).await.doing("look for the history")? {
-        let row: Found = serde_json::from_str(&row)
-            .map_err(|error| Error::Answer { doing: DOING, reason: error.to_string() })?;
-        found.insert(row.schema.clone(), row);
+    let answers = conn.answers(&format!("{histories};\n{others}"), &[0, 1]).await;
+    let (mut found, mut with_others) = (None, BTreeSet::new());
+    for (statement, text) in answers.doing("look for the history")? {
+        if statement == 0 {
+            found = text;
+        } else {
+            with_others.extend(text);
+        }
     }
-    Ok(found)
+    Ok((Found::parse(found.as_deref())?, with_others))
 }
 
 /// Stands between a schema's index and its line.

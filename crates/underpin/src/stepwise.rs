@@ -6,6 +6,7 @@
 //! not recorded; for an index that PostgreSQL builds concurrently the engine finds out.
 
 mod concurrent;
+mod open;
 mod resume;
 
 use std::time::Instant;
@@ -18,6 +19,7 @@ use underpin_db::DbError;
 
 pub(crate) use concurrent::{INVALID, passed_over};
 use concurrent::{Todo, invalid_before, leaves_none};
+pub(crate) use open::Open;
 pub(crate) use resume::again;
 
 use crate::{
@@ -53,6 +55,8 @@ pub(crate) async fn run(
             let left = match session.recorded(step).await {
                 Some(done) => Left::Statements(done),
                 None if matches!(cause, StepCause::HistoryTaken) => Left::WithoutHistory,
+                // The first record of it: nothing had begun.
+                None if cause.is_of_trigger() => Left::Nothing,
                 None => Left::Unknown,
             };
             Err(StepError {
@@ -112,7 +116,8 @@ async fn script(
     }
     let mut checksum = StatementsChecksum::of(statements.iter().take(done).map(|one| one.text));
     for (number, statement) in statements.iter().enumerate().skip(done) {
-        let failed = |cause| (Some(place(number, statement)), cause);
+        let failed =
+            |cause: StepCause| ((!cause.is_of_trigger()).then(|| place(number, statement)), cause);
         still_held(lock, session).await.map_err(failed)?;
         one(session, step, number, statement, &mut note, &mut guard).await.map_err(failed)?;
         checksum.push(statement.text);
@@ -123,7 +128,7 @@ async fn script(
             ..note
         };
         let recorded = record(session, step, number + 1, &note).await;
-        recorded.map_err(|error| failed(history_gone(error)))?;
+        recorded.map_err(failed)?;
     }
     still_held(lock, session).await.map_err(wrong)?;
     leaves_none(session, &note).await.map_err(wrong)?;
@@ -143,8 +148,13 @@ async fn script(
             Err(cause) => {
                 // Nothing takes it back, and a run that goes on has nothing left to do that could show it.
                 note.fault = Some(cause.to_string());
-                record(session, step, statements.len(), &note).await.map_err(database)?;
-                return Err(wrong(cause));
+                let told = record(session, step, statements.len(), &note).await;
+                return Err(wrong(match told {
+                    Ok(()) => cause,
+                    Err(source) => {
+                        StepCause::Unrecorded { fault: Box::new(cause), source: Box::new(source) }
+                    }
+                }));
             }
         }
     }
@@ -181,7 +191,7 @@ async fn begin(
     let note = Note { done, invalid, dangling, ..Note::default() };
     let mut message = session.tables.create();
     message.push(session.progress(step, 0, &note));
-    session.whole(&message).await?;
+    session.whole(&message).await.map_err(StepCause::own)?;
     checkpoint();
     if session.recorded(step).await != Some(0) {
         return Err(StepCause::HistoryKeptOut);
@@ -195,23 +205,27 @@ async fn record(
     step: &Step<'_>,
     done: usize,
     note: &Note,
-) -> Result<(), DbError> {
+) -> Result<(), StepCause> {
     let progress = session.progress(step, done, note);
     let record = match step.dialect {
         Dialect::Sqlite => progress,
         Dialect::Postgres => session.frame.between(&progress),
     };
-    session.conn.batch(&record).await?;
+    session.conn.batch(&record).await.map_err(history_gone)?;
     checkpoint();
     Ok(())
 }
 
 /// Why a row could not be recorded: the statement before it may have taken the tables along.
 fn history_gone(error: DbError) -> StepCause {
-    match error.sqlstate.as_deref() {
+    match StepCause::own(error) {
         // No such table; no such schema.
-        Some("42P01" | "3F000") => StepCause::HistoryTaken,
-        _ => error.into(),
+        StepCause::Database(error)
+            if matches!(error.sqlstate.as_deref(), Some("42P01" | "3F000")) =>
+        {
+            StepCause::HistoryTaken
+        }
+        cause => cause,
     }
 }
 
@@ -229,7 +243,7 @@ async fn finish(
             session
                 .whole(&[before, after, session.history_is_kept(steps)])
                 .await
-                .map_err(Into::into)
+                .map_err(StepCause::own)
         }
         Dialect::Sqlite => {
             let recorded = async {

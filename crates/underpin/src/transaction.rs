@@ -17,6 +17,9 @@ use crate::{
 /// transaction that goes on.
 const PENDING: &str = "UL002";
 
+/// PostgreSQL's code for a label of an enum that is used in the transaction that adds it.
+const UNSAFE_LABEL: &str = "55P04";
+
 /// A step that failed, before it is known what of the run stays.
 pub(crate) struct Failure {
     index: usize,
@@ -68,7 +71,9 @@ impl Failure {
         let reason = match state {
             Some(PENDING) => "deferred constraints or triggers are due when one of them ends",
             Some("55006") => "changes of a table are due when one of them ends",
-            Some("55P04") => "a label of an enum can be used when the one that adds it has ended",
+            Some(UNSAFE_LABEL) => {
+                "a label of an enum can be used when the one that adds it has ended"
+            }
             // Values that two transactions would tell apart.
             Some("23505" | "23P01") if steps.iter().any(counts_on_its_transaction) => {
                 "the time and the number of a transaction are the same for all of them"
@@ -86,7 +91,7 @@ impl Failure {
                 let cause = StepCause::Stays(format!("{source}: {reason}"));
                 Self { cause, ..self }
             }
-            (_, cause) => Self { cause, ..self },
+            (_, cause) => Self { cause: used_at_once(cause), ..self },
         }
     }
 
@@ -123,6 +128,20 @@ fn outside(mut cause: StepCause) -> StepCause {
         let hint = "it cannot run in a transaction: set `run_in_transaction = false` in \
                     `metadata.toml`, and best give it a migration of its own";
         error.hint.get_or_insert_with(|| hint.to_owned());
+    }
+    cause
+}
+
+/// PostgreSQL's own words say that the label is to be committed, which a script cannot do.
+fn used_at_once(mut cause: StepCause) -> StepCause {
+    if let StepCause::Database(error) | StepCause::Code { source: error, .. } = &mut cause
+        && error.sqlstate.as_deref() == Some(UNSAFE_LABEL)
+    {
+        error.hint = Some(
+            "a label of an enum can be used when the transaction that adds it has ended: use it in a later \
+             migration, or set `run_in_transaction = false` in `metadata.toml`"
+                .to_owned(),
+        );
     }
     cause
 }

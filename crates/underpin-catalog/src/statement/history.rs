@@ -58,7 +58,7 @@ pub fn takes_schema(text: &str, schema: &str) -> bool {
 }
 
 /// The strings of a `DO` and of what it executes.
-fn run_strings(text: &str, dialect: Dialect) -> Vec<String> {
+pub(super) fn run_strings(text: &str, dialect: Dialect) -> Vec<String> {
     let words = Words::of(text, dialect);
     // `EXECUTE` runs a string in the body of a `DO`; in a `CREATE TRIGGER` it names a function.
     let runs = match words.peek() {
@@ -77,7 +77,7 @@ fn run_strings(text: &str, dialect: Dialect) -> Vec<String> {
 }
 
 /// Whether `text` has `name` in it, whatever the case of its letters.
-fn contains(text: &str, name: &str) -> bool {
+pub(super) fn contains(text: &str, name: &str) -> bool {
     text.as_bytes().windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes()))
 }
 

@@ -1,7 +1,7 @@
 //! What a runner must know about a statement, told by its words.
 
 use super::{
-    copy, pragma,
+    copy, pragma, setting,
     words::{Word, Words},
 };
 use crate::Dialect;
@@ -25,6 +25,12 @@ pub enum Kind {
     CopyOut,
     /// PostgreSQL: lets a backslash escape in strings that say nothing about it, so that they end elsewhere.
     StringsOff,
+    /// PostgreSQL: sets of its transaction what the server takes only before the first query in it.
+    BeforeQueries,
+    /// PostgreSQL: keeps the transaction that it is in, or that it begins, from writing.
+    ReadOnly,
+    /// PostgreSQL: sets another encoding than the driver's, which is UTF-8, or one that cannot be told.
+    OtherEncoding,
     /// Anything else.
     Other,
 }
@@ -50,6 +56,11 @@ pub enum Control {
 
 /// The kind of `text`, whose first word, in upper case, is `first`.
 pub(super) fn of(first: &str, text: &str, dialect: Dialect) -> Kind {
+    if dialect == Dialect::Postgres
+        && let Some(kind) = setting::kind(first, text)
+    {
+        return kind;
+    }
     if control_of(first, text, dialect).is_some() {
         return Kind::TransactionControl;
     }
@@ -134,30 +145,9 @@ fn postgres(first: &str, text: &str) -> Kind {
         }
         "DISCARD" => words().take(&["ALL"]),
         "COPY" => return copy::kind(words()),
-        "SET" if switches_strings_off(words()) => return Kind::StringsOff,
         _ => false,
     };
     if alone { Kind::NotInTransaction } else { Kind::Other }
-}
-
-/// `SET standard_conforming_strings` to anything but what it is.
-fn switches_strings_off(mut words: Words<'_>) -> bool {
-    words.take_any(&["SESSION", "LOCAL"]);
-    let named = words
-        .object()
-        .is_some_and(|one| one.name.eq_ignore_ascii_case("standard_conforming_strings"));
-    if !words.take_sign('=') {
-        words.take(&["TO"]);
-    }
-    let on = ["on", "true", "t", "yes", "y", "1", "default"];
-    let stays = match words.next() {
-        Some(Word::Bare(value)) => on.contains(&value.to_ascii_lowercase().as_str()),
-        Some(Word::Text(value) | Word::Name(value)) => {
-            on.contains(&value.to_ascii_lowercase().as_str())
-        }
-        _ => false,
-    };
-    named && !stays
 }
 
 /// `CREATE`, `DROP` and `ALTER`.

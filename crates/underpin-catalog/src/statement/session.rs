@@ -196,7 +196,7 @@ fn is_temporary(word: &Word<'_>, dialect: Dialect) -> bool {
 }
 
 /// What runs at once of the words behind `CREATE`: the query that fills what it makes.
-fn run_now<'w, 'a>(words: &'w [Word<'a>]) -> &'w [Word<'a>] {
+pub(super) fn run_now<'w, 'a>(words: &'w [Word<'a>]) -> &'w [Word<'a>] {
     let fills = words.iter().take(4).any(|word| word.is_any(&["TABLE", "MATERIALIZED"]));
     let later =
         matches!(words, [.., with, no, data] if with.is("WITH") && no.is("NO") && data.is("DATA"));
@@ -288,7 +288,7 @@ fn called(words: &[Word<'_>]) -> Lasting {
 }
 
 /// Whether `UPDATE pg_settings` is in these words, which sets what it writes.
-fn updates_settings(words: &[Word<'_>]) -> bool {
+pub(super) fn updates_settings(words: &[Word<'_>]) -> bool {
     words.split(|word| word.is("UPDATE")).skip(1).any(|rest| {
         // `ONLY pg_catalog.pg_settings`
         let mut table = rest.iter().take(4).take_while(|word| !word.is("SET"));

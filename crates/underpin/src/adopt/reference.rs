@@ -254,13 +254,17 @@ async fn run(conn: &mut Conn, script: &str, back: Option<&str>) -> Result<(), Er
         statement::split(script, dialect).map_err(|error| Error::Script(error.to_string()))?;
     for one in statements {
         match one.kind {
-            statement::Kind::TransactionControl | statement::Kind::ForeignKeysPragma => {}
+            statement::Kind::TransactionControl
+            | statement::Kind::ForeignKeysPragma
+            | statement::Kind::BeforeQueries
+            | statement::Kind::ReadOnly
+            | statement::Kind::OtherEncoding => {}
             statement::Kind::NotInTransaction => {
                 if let Some(plain) = statement::at_once(one.text) {
-                    conn.batch(&plain).await.doing(DOING)?;
+                    conn.batch(&plain).await.trying(DOING)?;
                 }
             }
-            _ => conn.batch(one.text).await.doing(DOING)?,
+            _ => conn.batch(one.text).await.trying(DOING)?,
         }
         if let Some(back) = back.filter(|_| resets_path(one.text)) {
             conn.batch(back).await.doing(DOING)?;

@@ -124,9 +124,10 @@ impl Engine<'_> {
         if !matches!(decided, Ok(Ok(_))) {
             end(conn).await;
         }
-        let ((plan, grouping), opened) = match decided? {
-            Ok(run) => run,
-            Err(tried) => return Ok(tried),
+        let ((plan, grouping), opened) = match decided {
+            Ok(Ok(run)) => run,
+            Ok(Err(tried)) => return Ok(tried),
+            Err(error) => return Err(explained(conn, schema, error).await),
         };
         let Opened { tables, history, rows, .. } = opened;
         let frame = Frame::lent(conn, &lent);
@@ -226,6 +227,20 @@ impl Engine<'_> {
             return Ok(Err(Tried::Locked));
         }
         Ok(Ok((plan, grouping)))
+    }
+}
+
+/// Why the history could not be read. It is read in the message that looks for it, so that what has its name
+/// and is something else is told by a look of its own.
+async fn explained(conn: &mut Conn, schema: &str, error: Error) -> Error {
+    if conn.is_closed() || !matches!(error, Error::Database { .. } | Error::Hidden { .. }) {
+        return error;
+    }
+    let found = Tables::find_in(conn, schema).await;
+    end(conn).await;
+    match found {
+        Err(told @ (Error::History(_) | Error::Hidden { .. })) => told,
+        _ => error,
     }
 }
 

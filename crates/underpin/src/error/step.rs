@@ -6,7 +6,7 @@ use underpin_catalog::Version;
 use underpin_db::DbError;
 
 use crate::{
-    Direction, Error,
+    Direction, Error, TriggerFailed,
     history::{DIESEL_TABLE, HISTORY_TABLE, is_taken},
     lock::lease,
     stepwise,
@@ -67,6 +67,9 @@ pub enum StepCause {
     /// The database refused a statement.
     #[error(transparent)]
     Database(DbError),
+    /// PostgreSQL: a trigger failed at a statement of the engine's own.
+    #[error(transparent)]
+    Trigger(Box<TriggerFailed>),
     /// PostgreSQL: the script changed where strings end.
     #[error(
         "a statement before this one switched `standard_conforming_strings` off, so that its strings may end \
@@ -93,6 +96,17 @@ pub enum StepCause {
         "it would leave behind what does not work any more:\n{0}\n  make it anew in the script, or drop it"
     )]
     Dangling(String),
+    /// SQLite: something is wrong with what the script left, and the history does not say so.
+    #[error(
+        "{fault}\n  the history could not be told that, and `--resume` would call the migration applied: mend it \
+         by hand or restore a copy first"
+    )]
+    Unrecorded {
+        /// What is wrong with what the script left.
+        fault: Box<Self>,
+        /// Why it is not in the history.
+        source: Box<Self>,
+    },
     /// SQLite: a table that was built anew would give numbers again.
     #[error(
         "`{table}` gave the numbers up to {before}, and would go on after {after} and give some again: before \
@@ -276,6 +290,7 @@ impl From<Error> for StepCause {
     fn from(error: Error) -> Self {
         match error {
             Error::Database { source, .. } => source.into(),
+            Error::Trigger { source, .. } => Self::Trigger(source),
             other => Self::Uncompared(Box::new(other)),
         }
     }
@@ -293,6 +308,16 @@ impl From<DbError> for StepCause {
 }
 
 impl StepCause {
+    /// Why a statement of the engine's own failed, which calls no function of anybody else.
+    pub(crate) fn own(error: DbError) -> Self {
+        TriggerFailed::of(error).map_or_else(Self::from, Self::Trigger)
+    }
+
+    /// Whether the script is not to blame.
+    pub(crate) fn is_of_trigger(&self) -> bool {
+        matches!(self, Self::Trigger(_))
+    }
+
     /// SQLite: whether another program kept the file to itself.
     pub(crate) fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. }) || self.database().is_some_and(DbError::is_busy)
@@ -308,9 +333,10 @@ impl StepCause {
         }
     }
 
-    /// What the database said to a statement of the script, or of its code.
+    /// What the database said to a statement of the script, of its code or of a trigger.
     pub(crate) fn database(&self) -> Option<&DbError> {
         match self {
+            Self::Trigger(failed) => Some(&failed.source),
             Self::Database(error) | Self::Code { source: error, .. } => Some(error),
             _ => None,
         }
@@ -323,6 +349,7 @@ impl fmt::Display for StepError {
         write!(f, "migration {version} {name} failed (")?;
         match cause.code() {
             Some(code) => write!(f, "code `{code}`")?,
+            None if cause.is_of_trigger() => f.write_str("a statement of Underpin's own")?,
             None => write!(f, "{direction} script")?,
         }
         if let Some(Place { statement, line, excerpt }) = place {

@@ -8,6 +8,7 @@ use underpin_catalog::{
     statement::{Control, Lasting, Statement, control, lasting, pragma},
 };
 
+use super::Open;
 use crate::Interrupted;
 
 /// A statement whose effect a new connection does not have.
@@ -16,17 +17,6 @@ pub(crate) struct Lost {
     pub(crate) number: usize,
     pub(crate) line: usize,
     pub(crate) what: &'static str,
-}
-
-/// A transaction that the script began.
-#[derive(Default)]
-struct Open {
-    /// What began it; those that are chained to it are of the same kind.
-    begin: Option<usize>,
-    /// What it has set for the session, which it may roll back.
-    set: Vec<usize>,
-    /// SQLite: its savepoints, of which the first begins it where nothing else has.
-    savepoints: Vec<String>,
 }
 
 /// Which of the statements that are done must run again on a new connection, before `next`.
@@ -43,33 +33,30 @@ pub(crate) fn again(
     }
     let mut again = Vec::new();
     let mut open: Option<Open> = None;
+    // What the transaction that is open has set for the session, which it may roll back.
+    let mut set = Vec::new();
     for (number, one) in done.iter().enumerate() {
         let lost = |what| Lost { number, line: one.line, what };
         match control(one.text, dialect) {
-            Some(Control::Begin) => open = Some(Open { begin: Some(number), ..Open::default() }),
-            Some(Control::Commit) => again.extend(open.take().unwrap_or_default().set),
-            Some(Control::RollBack) => open = None,
-            Some(Control::CommitAndChain) => {
-                again.append(&mut open.get_or_insert_default().set);
-            }
-            Some(Control::RollBackAndChain) => open.get_or_insert_default().set.clear(),
-            Some(Control::RollBackTo) if open.as_ref().is_some_and(|open| !open.set.is_empty()) => {
+            Some(Control::Commit | Control::CommitAndChain) => again.append(&mut set),
+            Some(Control::RollBack | Control::RollBackAndChain) => set.clear(),
+            Some(Control::RollBackTo) if !set.is_empty() => {
                 return Err(lost("a setting that it may have rolled back"));
             }
-            Some(Control::RollBackTo | Control::Savepoint) => {}
-            None => match (lasting(one.text, dialect), &mut open) {
-                (Lasting::Nothing, _) => {}
-                (Lasting::Repeatable, Some(open)) => open.set.push(number),
-                (Lasting::Repeatable, None) => again.push(number),
-                (Lasting::Lost(what), _) => return Err(lost(what)),
+            Some(Control::Begin | Control::RollBackTo | Control::Savepoint) => {}
+            None => match lasting(one.text, dialect) {
+                Lasting::Nothing => {}
+                Lasting::Repeatable if open.is_some() => set.push(number),
+                Lasting::Repeatable => again.push(number),
+                Lasting::Lost(what) => return Err(lost(what)),
             },
         }
+        open = Open::after(open, number, one, dialect);
     }
-    let open = open.unwrap_or_default();
-    again.extend(open.set);
+    again.extend(set);
     // It needs a transaction to end, and what it begins is of the kind of that.
     if next.is_some_and(|next| control(next.text, dialect) == Some(Control::CommitAndChain)) {
-        again.extend(open.begin);
+        again.extend(open.and_then(|open| open.begin));
     }
     Ok(again)
 }
@@ -79,19 +66,13 @@ fn again_in_sqlite(done: &[Statement<'_>]) -> Result<Vec<usize>, Lost> {
     let mut again = Vec::new();
     let mut open: Option<Open> = None;
     for (number, one) in done.iter().enumerate() {
-        match control(one.text, Dialect::Sqlite) {
-            Some(Control::Begin) => open = Some(Open { begin: Some(number), ..Open::default() }),
-            Some(Control::Savepoint | Control::RollBackTo) => {
-                open = open.unwrap_or_default().after(&one.words(Dialect::Sqlite));
-            }
-            Some(_) => open = None,
-            None => match lasting(one.text, Dialect::Sqlite) {
-                Lasting::Nothing => {}
-                Lasting::Repeatable if open.is_some() && passes(one.text) => {}
-                Lasting::Repeatable => again.push(number),
-                Lasting::Lost(what) => return Err(Lost { number, line: one.line, what }),
-            },
+        match lasting(one.text, Dialect::Sqlite) {
+            Lasting::Nothing => {}
+            Lasting::Repeatable if open.is_some() && passes(one.text) => {}
+            Lasting::Repeatable => again.push(number),
+            Lasting::Lost(what) => return Err(Lost { number, line: one.line, what }),
         }
+        open = Open::after(open, number, one, Dialect::Sqlite);
     }
     Ok(again)
 }
@@ -99,22 +80,6 @@ fn again_in_sqlite(done: &[Statement<'_>]) -> Result<Vec<usize>, Lost> {
 /// Whether a pragma does nothing inside a transaction, or nothing after it.
 fn passes(text: &str) -> bool {
     pragma(text).is_some_and(|one| ["foreign_keys", "defer_foreign_keys"].contains(&&*one.name))
-}
-
-impl Open {
-    /// The transaction after `SAVEPOINT`, `RELEASE` or `ROLLBACK TO`; `None` when that has ended it.
-    fn after(mut self, words: &[String]) -> Option<Self> {
-        let (Some(verb), Some(name)) = (words.first(), words.last()) else { return Some(self) };
-        // The newest of that name, which a rollback keeps.
-        let at = self.savepoints.iter().rposition(|one| one == name);
-        match (verb.as_str(), at) {
-            ("savepoint", _) => self.savepoints.push(name.clone()),
-            ("release", Some(at)) => self.savepoints.truncate(at),
-            (_, Some(at)) => self.savepoints.truncate(at + 1),
-            (_, None) => {}
-        }
-        (self.begin.is_some() || !self.savepoints.is_empty()).then_some(self)
-    }
 }
 
 impl Interrupted {

@@ -61,7 +61,7 @@ async fn transaction(
             message.push(&check);
         }
         if last && step.code.is_none() {
-            message.push(CONSTRAINTS);
+            message.push_constraints();
         }
         let mut notes = Vec::new();
         if pauses {
@@ -137,6 +137,8 @@ struct Part<'s> {
     start: Mark,
     /// Where its script begins, if the message has it.
     script: Option<Mark>,
+    /// The number of the statement that does what the script left for the end, if the message has it.
+    constraints: Option<usize>,
     /// The number of the statement that records it, if the message has it.
     record: Option<usize>,
 }
@@ -156,7 +158,7 @@ impl<'s> Message<'s> {
     /// What follows belongs to this step.
     fn begin(&mut self, index: usize, step: &'s Step<'s>) {
         let start = self.mark();
-        self.parts.push(Part { index, step, start, script: None, record: None });
+        self.parts.push(Part { index, step, start, script: None, constraints: None, record: None });
     }
 
     fn push(&mut self, statement: &str) {
@@ -173,6 +175,14 @@ impl<'s> Message<'s> {
         self.text.push_str(&step.script);
         self.text.push_str("\n;\n");
         self.statements += step.statements().len();
+    }
+
+    fn push_constraints(&mut self) {
+        let constraints = self.statements;
+        if let Some(part) = self.parts.last_mut() {
+            part.constraints = Some(constraints);
+        }
+        self.push(CONSTRAINTS);
     }
 
     /// The record tells how long the step took.
@@ -218,10 +228,20 @@ impl<'s> Message<'s> {
         let part = self.parts.iter().rfind(|part| is_before(part.start)).or(self.parts.first());
         let place = part.and_then(|part| part.place(&error));
         let index = part.map_or(0, |part| part.index);
-        if place.is_none() && is_without_rights(&error) {
-            return Failure::new(index, StepCause::HistoryRights(error));
+        let is_left =
+            |part: &Part<'_>| part.constraints.is_some() && part.constraints == error.completed;
+        if place.is_some() || self.parts.iter().any(is_left) {
+            return Failure { place, ..Failure::new(index, error) };
         }
-        Failure { place, ..Failure::new(index, error) }
+        Failure::new(
+            index,
+            match StepCause::own(error) {
+                StepCause::Database(error) if is_without_rights(&error) => {
+                    StepCause::HistoryRights(error)
+                }
+                cause => cause,
+            },
+        )
     }
 }
 

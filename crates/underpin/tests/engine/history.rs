@@ -1,7 +1,7 @@
 //! The history: what is refused because of it, and what repairs it.
 
 use rstest::rstest;
-use underpin::{Error, Goal, Options, Policy, Refusal, Version};
+use underpin::{Access, Error, Goal, Options, Policy, Refusal, Version, probe_schemas};
 use underpin_testkit::{Dialect, TestDb};
 
 use crate::{applied, catalog, migrate, migration, own_tables, ran, table, tables, with_engine};
@@ -247,4 +247,88 @@ fn a_history_of_another_kind_is_named_and_refused(
     }
     db.batch(&format!("DROP {kind} {table}; ALTER TABLE kept RENAME TO {table}"));
     assert_eq!(ran(&migrate(&db, &all, &Goal::Head).unwrap()), ["0003"]);
+}
+
+/// What a status, a log and a run say.
+fn refused_by_all(db: &TestDb, all: &underpin::Catalog) -> Vec<String> {
+    let mut errors = vec![
+        migrate(db, all, &Goal::Head).unwrap_err(),
+        with_engine(db, all, Options::default(), async |engine| engine.status().await.unwrap_err()),
+        with_engine(db, all, Options::default(), async |engine| engine.log().await.unwrap_err()),
+    ];
+    if db.dialect() == Dialect::Postgres {
+        errors.extend(with_engine(db, all, Options::default(), async |engine| {
+            let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
+            let lent = engine.migrate_in(&mut conn, "public", &Goal::Head).await.unwrap_err();
+            let mut probed = probe_schemas(&mut conn, all, &["public"]).await.unwrap();
+            [lent, probed.remove(0).unwrap_err()]
+        }));
+    }
+    errors.iter().map(|error| underpin::exit::explain(error)).collect()
+}
+
+/// Whose it is, how it came to be, and a column that a history has and it does not.
+#[rstest]
+#[case::of_somebody_else(
+    "__diesel_schema_migrations",
+    "ALTER TABLE {} RENAME TO kept; CREATE TABLE {} (version TEXT, what TEXT)",
+    "run_on"
+)]
+#[case::of_somebody_else_ours(
+    "underpin_history",
+    "ALTER TABLE {} RENAME TO kept; CREATE TABLE {} (id INTEGER, what TEXT)",
+    "set_name"
+)]
+#[case::without_a_column(
+    "__diesel_schema_migrations",
+    "CREATE TABLE kept AS SELECT * FROM {}; ALTER TABLE {} DROP COLUMN run_on",
+    "run_on"
+)]
+#[case::without_a_column_ours(
+    "underpin_history",
+    "CREATE TABLE kept AS SELECT * FROM {}; ALTER TABLE {} DROP COLUMN reason",
+    "reason"
+)]
+fn a_history_with_other_columns_is_told_with_what_to_do(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[case] table: &str,
+    #[case] change: &str,
+    #[case] missing: &str,
+) {
+    let db = TestDb::new(dialect);
+    let all = tables(dialect, 3);
+    migrate(&db, &all, &Goal::Up(2)).unwrap();
+    db.batch(&change.replace("{}", table));
+
+    for text in refused_by_all(&db, &all) {
+        let (lacks, has) = text.split_once("what it has: ").unwrap();
+        assert!(lacks.contains(&format!("{table}` lacks columns")), "{text}");
+        assert!(lacks.contains(&format!("`{missing}`")), "{text}");
+        assert!(!has.contains(&format!("`{missing}`")), "{text}");
+        assert!(has.contains("rename it") && has.contains("put its columns back"), "{text}");
+        assert_eq!(has.contains("`what`"), change.contains("what"), "{text}");
+    }
+    assert!(!db.tables().contains(&"t3".to_owned()));
+    if change.contains("what") {
+        db.batch(&format!("DROP TABLE {table}; ALTER TABLE kept RENAME TO {table}"));
+        assert_eq!(ran(&migrate(&db, &all, &Goal::Head).unwrap()), ["0003"]);
+    }
+}
+
+/// Nothing was ever applied there.
+#[rstest]
+fn a_table_of_somebody_else_is_not_taken_for_the_history(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values("__diesel_schema_migrations", "underpin_history")] table: &str,
+) {
+    let db = TestDb::new(dialect);
+    let all = tables(dialect, 3);
+    db.batch(&format!("CREATE TABLE {table} (what TEXT)"));
+
+    for text in refused_by_all(&db, &all) {
+        assert!(text.contains(&format!("{table}` lacks columns")), "{text}");
+        assert!(text.contains("what it has: `what`"), "{text}");
+    }
+    db.batch(&format!("DROP TABLE {table}"));
+    assert_eq!(ran(&migrate(&db, &all, &Goal::Head).unwrap()).len(), 3);
 }

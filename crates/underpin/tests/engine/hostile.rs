@@ -204,14 +204,15 @@ fn what_stands_in_is_noticed_postgres(#[case] own: &str, #[case] poisoned: &str)
     assert_eq!(db.poisonings(), 1);
 }
 
-/// The server reads a message by the encoding that the session has when the message comes.
+/// The server reads a message by the encoding that the session has when the message comes. Only the run can see
+/// this one.
 #[rstest]
 #[case::in_which_the_bytes_are_other_letters_postgres("WIN1251")]
 #[case::in_which_the_bytes_are_no_letters_postgres("EUC_JP")]
 fn what_is_recorded_is_right_whatever_encoding_a_script_sets(#[case] encoding: &str) {
     let db = TestDb::new(Dialect::Postgres);
     let script = format!(
-        "SELECT set_config('client_encoding', '{encoding}', false); CREATE TABLE t1 (id integer); \
+        "DO $$ BEGIN EXECUTE 'SET client_' || 'encoding TO {encoding}'; END $$; CREATE TABLE t1 (id integer); \
          CREATE TABLE seen AS SELECT current_setting('client_encoding') AS encoding"
     );
     let mut one = migration(1, "имя", &script, "DROP TABLE t1, seen");

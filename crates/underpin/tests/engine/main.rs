@@ -30,6 +30,7 @@ mod resume;
 mod rights;
 mod stepwise;
 mod transaction;
+mod triggers;
 mod unannounced;
 mod whole;
 mod words;

@@ -40,11 +40,15 @@ fn fleet(db: &TestDb, count: usize) -> Vec<String> {
     db.batch(
         "CREATE SCHEMA empty; CREATE SCHEMA old; CREATE TABLE old.t1 (id INTEGER); \
          CREATE SCHEMA odd; CREATE TABLE odd.underpin_history (what TEXT); \
-         CREATE SCHEMA edited; CREATE TABLE edited.__diesel_schema_migrations (version TEXT); \
-         INSERT INTO edited.__diesel_schema_migrations VALUES ('no version')",
+         CREATE SCHEMA edited; CREATE TABLE edited.__diesel_schema_migrations (version TEXT, \
+         run_on TIMESTAMP); \
+         INSERT INTO edited.__diesel_schema_migrations VALUES ('no version'); \
+         CREATE SCHEMA viewed; CREATE VIEW viewed.underpin_history AS SELECT 1 AS id",
     );
-    for (place, name) in ["odd", "absent", "empty", "old", "edited"].into_iter().enumerate() {
-        names.insert(place * count / 4, name.to_owned());
+    for (place, name) in
+        ["odd", "absent", "empty", "old", "edited", "viewed"].into_iter().enumerate()
+    {
+        names.insert(place * count / 5, name.to_owned());
     }
     names
 }
@@ -76,7 +80,8 @@ fn each_schema_stands_as_it_stands_and_a_broken_history_spoils_no_other_postgres
     assert_eq!(of("absent"), "absent: none");
     assert_eq!(of("empty"), "empty: 0");
     assert_eq!(of("old"), "old: 0, tables");
-    assert_eq!(of("odd"), "odd: cannot read the history");
+    assert!(of("odd").contains("`odd.underpin_history` lacks columns"), "{}", of("odd"));
+    assert!(of("viewed").contains("`viewed.underpin_history` is a view"), "{}", of("viewed"));
     assert!(of("edited").starts_with("edited: cannot read the history: "), "{}", of("edited"));
 }
 

@@ -238,3 +238,28 @@ fn a_schema_that_the_role_may_not_use_is_named_postgres(#[case] schema: &str, #[
         assert_eq!(verb.run(&db).map_err(|error| explain(&error)), Ok(verb.applied()), "{verb:?}");
     }
 }
+
+/// Where the schema is given, no path says which comes next, and the server says only that it may not be used.
+#[test]
+fn a_given_schema_that_the_role_may_not_use_is_named_postgres() {
+    let db = migrated();
+    let role = db.login().unwrap();
+    let moved =
+        ["t1", "t2", DIESEL, OWN].map(|table| format!("ALTER TABLE public.{table} SET SCHEMA app"));
+    db.batch(&format!("CREATE SCHEMA app; {}", moved.join("; ")));
+    let three = tables(Dialect::Postgres, 3);
+    let url = db.database_url();
+
+    let (lent, probed) = block_on(async || {
+        let engine = Engine::new(&three, &[], &url, Options::default()).unwrap();
+        let mut conn = engine.connect(Access::ReadWrite).await.unwrap();
+        let lent = engine.migrate_in(&mut conn, "app", &Goal::Head).await.unwrap_err();
+        (lent, underpin::probe_schemas(&mut conn, &three, &["app"]).await.unwrap().remove(0))
+    });
+
+    for error in [lent, probed.unwrap_err()] {
+        assert_eq!(exit::code(&error), exit::REFUSED, "{error:?}");
+        let text = explain(&error);
+        assert!(text.contains(&format!("GRANT USAGE ON SCHEMA app TO {role}")), "{text}");
+    }
+}

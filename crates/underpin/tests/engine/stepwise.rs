@@ -1,7 +1,7 @@
 //! Scripts outside a transaction: what they leave behind is named, and can be gone on with.
 
 use rstest::rstest;
-use underpin::{Catalog, Error, Goal, Left, Migration, Options, Policy, Refusal};
+use underpin::{Catalog, Error, Goal, Left, Migration, Options, Policy, Refusal, exit};
 use underpin_testkit::{Dialect, TestDb};
 
 use crate::{applied, catalog, migrate, migration, own_tables, table, with_engine};
@@ -248,4 +248,160 @@ fn a_transaction_that_a_script_leaves_open_is_refused(
 
     assert!(error.contains("end it with `COMMIT`"), "{error}");
     assert!(own_tables(&db).is_empty(), "nothing runs");
+}
+
+/// Where nothing else has begun a transaction, a savepoint does.
+#[rstest]
+#[case::one("INSERT INTO t1 VALUES (7); SAVEPOINT a; SELECT 1", Some(2))]
+#[case::another_is_released("SAVEPOINT a; SAVEPOINT b; RELEASE b", Some(1))]
+#[case::rolled_back_to("SAVEPOINT a; ROLLBACK TO a", Some(1))]
+#[case::after_one_that_is_ended("SAVEPOINT a; RELEASE a; SAVEPOINT [b c]", Some(3))]
+#[case::after_a_transaction("BEGIN; SAVEPOINT a; COMMIT; SAVEPOINT a", Some(4))]
+#[case::of_one_name_twice("SAVEPOINT a; SAVEPOINT a; RELEASE a", Some(1))]
+#[case::in_a_transaction("BEGIN; SAVEPOINT a; RELEASE a", Some(1))]
+#[case::released("SAVEPOINT a; INSERT INTO t1 VALUES (7); RELEASE SAVEPOINT \"A\"", None)]
+#[case::released_with_those_in_it("SAVEPOINT a; SAVEPOINT b; RELEASE a", None)]
+#[case::committed("SAVEPOINT a; INSERT INTO t1 VALUES (7); COMMIT", None)]
+#[case::rolled_back("SAVEPOINT a; SELECT 1; ROLLBACK", None)]
+fn a_savepoint_that_a_script_leaves_open_is_refused_sqlite(
+    #[case] up: &str,
+    #[case] begun: Option<usize>,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let up = up.replace("; ", ";\n");
+    let catalog = catalog(Dialect::Sqlite, vec![table(1), outside(2, &up, "")]);
+
+    let result = migrate(&db, &catalog, &Goal::Head);
+
+    let Some(line) = begun else {
+        result.unwrap();
+        assert_eq!(applied(&db), ["0001", "0002"]);
+        return;
+    };
+    let error = result.unwrap_err();
+    assert_eq!(exit::code(&error), exit::REFUSED, "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("line {line}: this begins a transaction")), "{text}");
+    assert!(own_tables(&db).is_empty(), "nothing runs");
+}
+
+/// What a transaction must be told before its first query, and what keeps the engine's record out of it: nothing
+/// runs, and the message has the way out.
+#[rstest]
+#[case::level(
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "`BEGIN ISOLATION LEVEL SERIALIZABLE`"
+)]
+#[case::level_as_a_setting(
+    "SET LOCAL transaction_isolation = 'serializable'",
+    "`BEGIN ISOLATION LEVEL SERIALIZABLE`"
+)]
+#[case::snapshot("SET TRANSACTION SNAPSHOT '00000003-1'", "before the first query")]
+#[case::deferrable("SET TRANSACTION DEFERRABLE", "before the first query")]
+#[case::read_only("SET TRANSACTION READ ONLY", "leave `READ ONLY` out")]
+#[case::read_only_as_a_setting("SET transaction_read_only = on", "leave `READ ONLY` out")]
+#[case::encoding("SET client_encoding = 'LATIN1'", "save the script as UTF-8")]
+#[case::names("SET NAMES 'LATIN1'", "save the script as UTF-8")]
+#[case::encoding_by_a_function(
+    "SELECT set_config('client_encoding', 'LATIN1', true)",
+    "save the script as UTF-8"
+)]
+fn what_the_engine_cannot_stand_beside_is_refused_postgres(
+    #[case] set: &str,
+    #[case] told: &str,
+    #[values("", "BEGIN; {}; INSERT INTO t1 VALUES (7); COMMIT", "START TRANSACTION; {}; COMMIT")]
+    around: &str,
+) {
+    let db = TestDb::new(Dialect::Postgres);
+    let step = match around {
+        "" => migration(2, "inside", set, ""),
+        around => outside(2, &around.replace("{}", set), ""),
+    };
+
+    let error =
+        migrate(&db, &catalog(Dialect::Postgres, vec![table(1), step]), &Goal::Head).unwrap_err();
+
+    assert_eq!(exit::code(&error), exit::REFUSED, "{error}");
+    assert!(error.to_string().contains(told), "{error}");
+    assert!(own_tables(&db).is_empty(), "nothing runs");
+}
+
+#[rstest]
+#[case("BEGIN READ ONLY; SELECT 1; COMMIT")]
+#[case("START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE; SELECT 1; COMMIT")]
+fn a_transaction_that_begins_read_only_is_refused_postgres(#[case] up: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let catalog = catalog(Dialect::Postgres, vec![table(1), outside(2, up, "")]);
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+
+    assert_eq!(exit::code(&error), exit::REFUSED, "{error}");
+    assert!(error.to_string().contains("leave `READ ONLY` out"), "{error}");
+}
+
+/// The ways out that the refusals name, and what means nothing else than what is so.
+#[rstest]
+#[case::begin("BEGIN ISOLATION LEVEL SERIALIZABLE; {}; COMMIT", "serializable")]
+#[case::start(
+    "START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE; {}; COMMIT",
+    "repeatable read"
+)]
+#[case::of_the_session(
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE; BEGIN; {}; COMMIT",
+    "serializable"
+)]
+#[case::the_level_that_is(
+    "BEGIN; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {}; COMMIT",
+    "read committed"
+)]
+#[case::in_code(
+    "DO $$ BEGIN COMMIT; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; {}; END $$",
+    "serializable"
+)]
+#[case::utf8("SET client_encoding = 'UTF8'; {}", "read committed")]
+#[case::unicode("SET NAMES 'unicode'; {}", "read committed")]
+fn a_level_is_set_where_a_transaction_begins_postgres(#[case] up: &str, #[case] level: &str) {
+    let db = TestDb::new(Dialect::Postgres);
+    let is = "CREATE TABLE level AS SELECT current_setting('transaction_isolation') AS is_at";
+    let up = up.replace("{}", is);
+    let catalog = catalog(Dialect::Postgres, vec![table(1), outside(2, &up, "")]);
+
+    migrate(&db, &catalog, &Goal::Head).unwrap();
+
+    assert_eq!(db.texts("SELECT is_at FROM level"), [level]);
+}
+
+/// Nothing takes back what such a script left, so what is wrong with it is told in any case, also when the history
+/// does not take it.
+#[rstest]
+#[case::something_dangles(
+    "CREATE VIEW v AS SELECT id FROM t1",
+    "DROP TABLE t1",
+    "it would leave behind what does not work any more"
+)]
+#[case::rows_are_lost(
+    "INSERT INTO t1 VALUES (7)",
+    "CREATE TABLE n (id INTEGER NOT NULL PRIMARY KEY); DROP TABLE t1; ALTER TABLE n RENAME TO t1",
+    "table `t1` had 2 rows and would have 0"
+)]
+fn what_is_wrong_is_told_when_it_cannot_be_recorded_sqlite(
+    #[case] before: &str,
+    #[case] up: &str,
+    #[case] told: &str,
+) {
+    let db = TestDb::new(Dialect::Sqlite);
+    let catalog = catalog(Dialect::Sqlite, vec![table(1), outside(2, up, "")]);
+    migrate(&db, &catalog, &Goal::Up(1)).unwrap();
+    db.batch(&format!(
+        "{before}; CREATE TRIGGER full BEFORE INSERT ON underpin_history WHEN NEW.reason LIKE '%\"fault\"%' \
+         BEGIN SELECT RAISE(ABORT, 'the history is full'); END"
+    ));
+
+    let error = migrate(&db, &catalog, &Goal::Head).unwrap_err();
+
+    let text = exit::explain(&error);
+    assert!(text.contains(told), "{text}");
+    assert!(text.contains("the history could not be told that"), "{text}");
+    assert!(text.ends_with("because: the history is full"), "{text}");
+    assert_eq!(applied(&db), ["0001"]);
 }

@@ -1,10 +1,15 @@
 //! A script and its history row commit together or not at all.
 
 use rstest::rstest;
-use underpin::{Error, Goal, Grouping, Left, Options, StepCause, Version};
+use underpin::{
+    Catalog, Error, Goal, Grouping, Left, Migration, Options, StepCause, Version, exit::explain,
+};
 use underpin_testkit::{Dialect, TestDb};
 
-use crate::{applied, catalog, migrate, migration, own_tables, ran, table, tables, with_engine};
+use crate::{
+    applied, catalog, migrate, migration, own_tables, ran, stepwise::outside, table, tables,
+    with_engine,
+};
 
 /// Fails in its second statement.
 fn broken(version: u32) -> underpin::Migration {
@@ -160,4 +165,74 @@ fn a_label_added_to_an_enum_can_be_used_by_the_next_migration_of_the_run() {
     migrate(&db, &catalog, &Goal::Head).unwrap();
 
     assert_eq!(db.texts("SELECT mood FROM m"), ["glad"]);
+}
+
+/// The server says that the label is to be committed; how, the message says.
+#[rstest]
+#[case::in_the_script("ALTER TYPE mood ADD VALUE 'glad'; INSERT INTO m VALUES ('glad')")]
+#[case::in_a_definition(
+    "ALTER TYPE mood ADD VALUE 'glad'; ALTER TABLE m ALTER mood SET DEFAULT 'glad'"
+)]
+#[case::added_in_code(
+    "DO $$ BEGIN EXECUTE 'ALTER TYPE mood ADD VALUE ''glad'''; END $$; INSERT INTO m VALUES ('glad')"
+)]
+fn a_label_that_its_own_script_uses_says_what_to_do_postgres(
+    #[case] script: &str,
+    #[values(Grouping::PerMigration, Grouping::Together)] grouping: Grouping,
+) {
+    let db = TestDb::new(Dialect::Postgres);
+    let mood = "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE m (mood mood)";
+    let first = migration(1, "type", mood, "");
+    migrate(&db, &catalog(Dialect::Postgres, vec![first.clone()]), &Goal::Head).unwrap();
+    let both = |two: Migration| catalog(Dialect::Postgres, vec![first.clone(), two, table(3)]);
+    let options = Options { grouping, ..Options::default() };
+    let run = |all: &Catalog| {
+        with_engine(&db, all, options.clone(), async |engine| engine.migrate(&Goal::Head).await)
+    };
+
+    let error = run(&both(migration(2, "label", script, ""))).unwrap_err();
+
+    let text = explain(&error);
+    assert!(text.contains("use it in a later migration"), "{text}");
+    assert!(text.contains("set `run_in_transaction = false`"), "{text}");
+    assert!(!text.contains("must be committed"), "{text}");
+    assert_eq!(applied(&db), ["0001"]);
+    // And so it is.
+    run(&both(outside(2, script, ""))).unwrap();
+    assert_eq!(applied(&db), ["0001", "0002", "0003"]);
+}
+
+/// Where another migration of the same transaction uses it, a transaction for each does.
+#[rstest]
+#[case::when_they_may_part(Grouping::Together)]
+#[case::when_they_may_not(Grouping::Single)]
+fn a_label_that_a_migration_beside_it_uses_takes_a_transaction_each_postgres(
+    #[case] grouping: Grouping,
+) {
+    let db = TestDb::new(Dialect::Postgres);
+    let mood = "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE m (mood mood)";
+    let add = "DO $$ BEGIN EXECUTE 'ALTER TYPE mood ADD VALUE ''glad'''; END $$";
+    let all = vec![
+        migration(1, "type", mood, ""),
+        migration(2, "label", add, ""),
+        migration(3, "use", "INSERT INTO m VALUES ('glad')", ""),
+    ];
+    let all = catalog(Dialect::Postgres, all);
+    migrate(&db, &all, &Goal::Up(1)).unwrap();
+    let options = Options { grouping, ..Options::default() };
+
+    let result = with_engine(&db, &all, options, async |engine| engine.migrate(&Goal::Head).await);
+
+    match (grouping, result) {
+        (Grouping::Single, result) => {
+            let text = explain(&result.unwrap_err());
+            assert!(text.contains("run each in a transaction of its own"), "{text}");
+            assert!(!text.contains("use it in a later migration"), "{text}");
+            assert_eq!(applied(&db), ["0001"]);
+        }
+        (_, result) => {
+            result.unwrap();
+            assert_eq!(applied(&db), ["0001", "0002", "0003"]);
+        }
+    }
 }

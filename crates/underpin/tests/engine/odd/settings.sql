@@ -38,9 +38,9 @@ SET xmlbinary = 'hex'; SET xmloption = 'document'
 
 SET SCHEMA 'pg_catalog'
 
-SET NAMES 'LATIN1'
+DO $$ BEGIN EXECUTE 'SET client_' || 'encoding TO LATIN1'; END $$
 
-SET client_encoding = 'WIN1252'; INSERT INTO got VALUES ('é')
+DO $$ BEGIN EXECUTE 'SET client_' || 'encoding TO WIN1252'; END $$; INSERT INTO got VALUES ('é')
 
 SET escape_string_warning = off; SET backslash_quote = on
 
@@ -134,7 +134,7 @@ SET LOCAL enable_seqscan = off; SET enable_seqscan = on; SET LOCAL enable_seqsca
 
 SET work_mem = '1MB'; SET LOCAL work_mem = '2MB'; RESET work_mem; SET LOCAL work_mem = '3MB'
 
-SET LOCAL client_min_messages = error; SET LOCAL client_encoding = 'LATIN1'
+SET LOCAL client_min_messages = error; DO $$ BEGIN EXECUTE 'SET LOCAL client_' || 'encoding TO LATIN1'; END $$
 
 SET LOCAL TIME ZONE -7; INSERT INTO got SELECT '2020-01-01 00:00+00'::timestamptz::text
 
