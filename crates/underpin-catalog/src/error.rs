@@ -71,13 +71,13 @@ pub enum CatalogError {
         path.display().to_string().escape_debug()
     )]
     StrayScript { path: PathBuf },
-    /// A script beside those of a migration, which nobody would run.
+    /// A script beside those of a migration or of a shape, which nobody would run.
     #[error(
-        "`{}` would never run, for only `up.sql` and `down.sql` of a migration are read: write what it does \
-         into one of them, or move it out of this folder",
+        "`{}` would never run, for only {told}: write what it does into one of them, or move it out of this \
+         folder",
         path.display().to_string().escape_debug()
     )]
-    UnreadScript { path: PathBuf },
+    UnreadScript { path: PathBuf, told: &'static str },
     /// A migration that only one dialect has.
     #[error("`{folder}` is missing for `{dialect}`: write its twin in `{}`", path.display())]
     NoTwin { folder: String, dialect: Dialect, path: PathBuf },

@@ -15,6 +15,7 @@ use std::{
 
 use crate::{
     AlembicRevision, Catalog, CatalogError, Checksum, Dialect, Down, Metadata, Migration, Shape,
+    entries::{BESIDE_SHAPES, Entries, OF_MIGRATION, OF_SHAPE},
     layout, metadata, other_than_file, shape,
 };
 
@@ -106,14 +107,15 @@ fn read_migrations(dir: &Path, names: &BTreeSet<String>) -> Result<Vec<Migration
 fn read_migration(path: &Path, folder: &str) -> Result<Migration, CatalogError> {
     let wrong_name = || CatalogError::Name { path: path.to_owned() };
     let (version, name) = folder.split_once('_').ok_or_else(wrong_name)?;
-    let up = read_optional(&path.join("up.sql"))?
-        .ok_or_else(|| CatalogError::NoScript { path: path.to_owned() })?;
-    layout::check_beside(path)?;
-    let settings = path.join("metadata.toml");
-    let metadata = match read_optional(&settings)? {
+    let entries = Entries::of(path);
+    let up =
+        entries.read("up.sql")?.ok_or_else(|| CatalogError::NoScript { path: path.to_owned() })?;
+    entries.check_scripts(&OF_MIGRATION)?;
+    let settings = "metadata.toml";
+    let metadata = match entries.read(settings)? {
         None => Metadata::DEFAULT,
         Some(text) => metadata::parse(&text)
-            .map_err(|message| CatalogError::Settings { path: settings, message })?,
+            .map_err(|message| CatalogError::Settings { path: path.join(settings), message })?,
     };
     Ok(Migration {
         version: version.parse().map_err(|_| wrong_name())?,
@@ -130,18 +132,23 @@ fn read_migration(path: &Path, folder: &str) -> Result<Migration, CatalogError> 
 
 fn read_shapes(adopt: &Path, dialect: Dialect) -> Result<Vec<Shape>, CatalogError> {
     let dir = adopt.join(dialect.as_str());
+    for beside in [adopt, &dir] {
+        Entries::of(beside).check_scripts(&BESIDE_SHAPES)?;
+    }
     if !dir.is_dir() {
         return Ok(Vec::new());
     }
     let read = |name: &String| {
         let dir = dir.join(name);
+        let entries = Entries::of(&dir);
         let path = dir.join("shape.toml");
-        let settings = read_optional(&path)?.ok_or_else(|| CatalogError::Read {
+        let settings = entries.read("shape.toml")?.ok_or_else(|| CatalogError::Read {
             path: path.clone(),
             source: io::ErrorKind::NotFound.into(),
         })?;
-        let schema = read_optional(&dir.join("schema.sql"))?;
-        let up = read_optional(&dir.join("up.sql"))?;
+        let schema = entries.read("schema.sql")?;
+        let up = entries.read("up.sql")?;
+        entries.check_scripts(&OF_SHAPE)?;
         Shape::parse(name, &settings, schema, up)
             .map_err(|message| CatalogError::Settings { path, message })
     };
@@ -163,14 +170,21 @@ fn read_alembic(adopt: &Path) -> Result<Vec<AlembicRevision>, CatalogError> {
 ///
 /// The mark that some editors put before a text is no part of it.
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, CatalogError> {
-    let found = fs::metadata(path);
-    if let Some(what) = found.as_ref().ok().and_then(|found| other_than_file(found.file_type())) {
-        return Err(CatalogError::NoRegularFile { path: path.to_owned(), what });
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) => return unread(path, error),
+    };
+    match other_than_file(found.file_type()) {
+        None => read_text(path),
+        Some(what) => Err(CatalogError::NoRegularFile { path: path.to_owned(), what }),
     }
-    let bytes = match found.and_then(|_| fs::read(path)) {
+}
+
+/// The text of what is a file, `None` when it is gone.
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, CatalogError> {
+    let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(CatalogError::Read { path: path.to_owned(), source }),
+        Err(error) => return unread(path, error),
     };
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -185,6 +199,13 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, CatalogError>
         text.drain(..MARK.len_utf8());
     }
     Ok(Some(text))
+}
+
+fn unread(path: &Path, source: io::Error) -> Result<Option<String>, CatalogError> {
+    match source.kind() {
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(CatalogError::Read { path: path.to_owned(), source }),
+    }
 }
 
 /// The byte order mark of UTF-8.

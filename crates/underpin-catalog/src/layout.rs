@@ -48,16 +48,7 @@ pub(crate) fn check_scripts(dir: &Path) -> Result<(), CatalogError> {
     }
 }
 
-/// Refuses the folder of a migration when a script lies in it that is neither of its two.
-pub(crate) fn check_beside(dir: &Path) -> Result<(), CatalogError> {
-    let is_unread = |name: &String| is_script(name) && name != "up.sql" && name != "down.sql";
-    match files(dir).into_iter().find(is_unread) {
-        Some(name) => Err(CatalogError::UnreadScript { path: dir.join(name) }),
-        None => Ok(()),
-    }
-}
-
-fn is_script(name: &str) -> bool {
+pub(crate) fn is_script(name: &str) -> bool {
     ending(name).eq_ignore_ascii_case("sql")
 }
 

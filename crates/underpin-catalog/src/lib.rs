@@ -6,6 +6,7 @@
 mod catalog;
 mod checksum;
 mod dialect;
+mod entries;
 mod error;
 mod file;
 mod folder;

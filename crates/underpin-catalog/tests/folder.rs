@@ -362,9 +362,88 @@ fn a_script_beside_those_of_a_migration_is_named(
 
     let error = read(dir.path()).unwrap_err();
 
-    let CatalogError::UnreadScript { path } = &error else { panic!("{error}") };
+    let CatalogError::UnreadScript { path, .. } = &error else { panic!("{error}") };
     assert_eq!(*path, dir.path().join(migration).join(script));
     assert!(error.to_string().contains("only `up.sql` and `down.sql` of a migration are read"));
+}
+
+/// In the folder of a shape, beside the shapes of a dialect, and beside the dialects.
+#[rstest]
+fn a_script_that_is_none_of_a_shape_is_named(
+    #[values("adopt/sqlite/old", "adopt/sqlite", "adopt")] place: &str,
+    #[values(
+        "extra.sql",
+        "down.sql",
+        "UP.SQL",
+        "schema.Sql",
+        "up.sqlite.sql",
+        "up.sql",
+        "schema.sql"
+    )]
+    script: &str,
+    #[values(true, false)] linked: bool,
+) {
+    let dir = folder(&[
+        ("sqlite/1_a/up.sql", "SELECT 1"),
+        ("adopt/sqlite/old/shape.toml", "description = 'old'\nversion = '1'"),
+        ("adopt/sqlite/old/notes.txt", "read by nobody"),
+        ("adopt/sqlite/old/up.sql~", "SELECT 'older'"),
+        ("adopt/sqlite/old/.up.sql", "SELECT 'an editor at work'"),
+        ("adopt/sqlite/old/old.sql/up.sql", "SELECT 'old'"),
+        ("kept.txt", "SELECT 2"),
+    ]);
+    let stray = dir.path().join(place).join(script);
+    if linked {
+        std::os::unix::fs::symlink(dir.path().join("kept.txt"), &stray).unwrap();
+    } else {
+        fs::write(&stray, "SELECT 2").unwrap();
+    }
+
+    let found = read(dir.path());
+
+    if place == "adopt/sqlite/old" && matches!(script, "up.sql" | "schema.sql") {
+        let catalog = found.unwrap();
+        let shape = &catalog.shapes()[0];
+        let text = if script == "up.sql" { &shape.up } else { &shape.schema };
+        assert_eq!(text.as_deref(), Some("SELECT 2"));
+        return;
+    }
+    let error = found.unwrap_err();
+    if place == "adopt" && script == "up.sql" {
+        // It makes a migration of the folder.
+        assert!(matches!(error, CatalogError::Stray { .. }), "{error}");
+        return;
+    }
+    let CatalogError::UnreadScript { path, .. } = &error else { panic!("{error}") };
+    assert_eq!(*path, stray);
+    assert!(error.to_string().contains("only `schema.sql` and `up.sql` of a shape are read"));
+}
+
+/// What a folder holds is known by its listing, where there is one.
+#[cfg(unix)]
+#[rstest]
+fn a_folder_is_read_whether_it_may_be_listed_or_not(
+    #[values(0o755, 0o311)] mode: u32,
+    #[values("a file", "a link", "a dangling link", "nothing")] settings: &str,
+) {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let dir = folder(&[("1_a/up.sql", "SELECT 1"), ("kept.toml", "run_in_transaction = false")]);
+    let (migration, kept) = (dir.path().join("1_a"), dir.path().join("kept.toml"));
+    let name = migration.join("metadata.toml");
+    match settings {
+        "a file" => fs::write(&name, "run_in_transaction = false").unwrap(),
+        "a link" => symlink(&kept, &name).unwrap(),
+        "a dangling link" => symlink("elsewhere", &name).unwrap(),
+        _ => {}
+    }
+    fs::set_permissions(&migration, fs::Permissions::from_mode(mode)).unwrap();
+
+    let catalog = read(dir.path()).unwrap();
+
+    fs::set_permissions(&migration, fs::Permissions::from_mode(0o755)).unwrap();
+    let there = matches!(settings, "a file" | "a link");
+    let one = &catalog.migrations()[0];
+    assert_eq!((one.up.as_ref(), one.metadata.run_in_transaction), ("SELECT 1", !there));
 }
 
 /// What stands under a name without being a file that ends.
