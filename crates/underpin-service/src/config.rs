@@ -19,6 +19,7 @@ use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
 mod file;
 mod keys;
+mod secret_file;
 mod unknown;
 
 use file::read_file;
@@ -334,6 +335,43 @@ mod tests {
         assert!(tokens.write.as_ref().unwrap().is(write_it));
         assert!(tokens.read.as_ref().unwrap().is(read_it));
         assert!(!format!("{config} {config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_with_a_secret_is_refused_by_the_name_of_its_setting() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("long");
+        std::fs::write(&long, "hunter2".repeat(10_000)).unwrap();
+        for key in [
+            "ADMIN_TOKEN_FILE",
+            "PROJECT_READ_TOKEN_FILE",
+            "PROJECT_WRITE_TOKEN_FILE",
+            "NATS_CREDENTIALS_FILE",
+        ] {
+            for (path, told) in [
+                (long.to_str().unwrap(), "expected at most 65536 bytes, found more"),
+                (dir.path().to_str().unwrap(), "it is a directory, expected a file or a pipe"),
+                ("/dev/zero", "it is a socket or a device, expected a file or a pipe"),
+                ("/no/such/file", "No such file"),
+            ] {
+                let error = read(&[(key, path)]).unwrap_err().to_string();
+                let told = format!("`{key}`: cannot read `{path}`: {told}");
+                assert!(error.contains(&told) && !error.contains("hunter2"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_credentials_of_nats_are_shown_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("creds");
+        std::fs::write(&file, "hunter2").unwrap();
+        let pairs = [("NATS_URL", "nats://one"), ("NATS_CREDENTIALS_FILE", file.to_str().unwrap())];
+
+        let config = read(&pairs).unwrap();
+
+        assert!(!format!("{config} {config:?}").contains("hunter2"));
+        assert_eq!(config.nats.unwrap().credentials.as_deref(), Some("hunter2"));
     }
 
     #[test]

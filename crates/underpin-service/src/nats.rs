@@ -4,7 +4,7 @@
 //! list them. An event comes through `subscription`, or through `stream` when JetStream keeps it
 //! until it is applied; both hand it to `apply`.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::{Client, ConnectOptions, ServerAddr, Subscriber};
@@ -49,8 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// `NATS_URL`
     pub servers: Vec<ServerAddr>,
-    /// `NATS_CREDENTIALS_FILE`
-    pub credentials_file: Option<PathBuf>,
+    /// What the file of `NATS_CREDENTIALS_FILE` holds: it may be a pipe, which can be read once.
+    pub credentials: Option<String>,
     /// `NATS_WAIT_SECONDS`
     pub wait: Duration,
     /// `NATS_SUBJECT_PREFIX`
@@ -114,8 +114,8 @@ impl Nats {
         let start = tokio::time::Instant::now();
         loop {
             let (made, connections) = watch::channel(0);
-            let events = options(&settings, "events", made).await?;
-            let requests = options(&settings, "requests", watch::channel(0).0).await?;
+            let events = options(&settings, "events", made)?;
+            let requests = options(&settings, "requests", watch::channel(0).0)?;
             let tried = tokio::try_join!(
                 events.connect(settings.servers.clone()),
                 requests.connect(settings.servers.clone())
@@ -243,7 +243,7 @@ async fn drain(client: &Client, subscriptions: &mut [Subscriber]) {
 }
 
 /// How to connect for `what`, which the server's own lists show, too.
-async fn options(
+fn options(
     settings: &Settings,
     what: &'static str,
     made: watch::Sender<u64>,
@@ -267,10 +267,8 @@ async fn options(
             None => options.token(name),
         };
     }
-    match &settings.credentials_file {
-        Some(file) => options.credentials_file(file).await.with_context(|| {
-            format!("cannot read `{}`: see `NATS_CREDENTIALS_FILE`", file.display())
-        }),
+    match &settings.credentials {
+        Some(text) => options.credentials(text).context("`NATS_CREDENTIALS_FILE` cannot be used"),
         None => Ok(options),
     }
 }

@@ -7,7 +7,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use underpin::{Options, Policy};
 use underpin_db::DatabaseUrl;
 
-use super::Environment;
+use super::{Environment, secret_file};
 use crate::{Limits, ProjectTokens, Secret, jobs, nats};
 
 /// Where the keys' values come from, and what was wrong with them so far.
@@ -78,9 +78,7 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         let hours = |text: &str| period(text, 60 * 60);
         let settings = nats::Settings {
             servers,
-            credentials_file: (self.lookup)("NATS_CREDENTIALS_FILE")
-                .filter(|path| !path.is_empty())
-                .map(Into::into),
+            credentials: self.secret_file("NATS_CREDENTIALS_FILE"),
             wait: self.seconds("NATS_WAIT_SECONDS", Duration::from_secs(30)),
             prefix,
             queue_group: self.get("NATS_QUEUE_GROUP", "underpin".to_owned(), name),
@@ -159,16 +157,20 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
                 Some(secret) => return Some(secret),
                 None => short(key),
             },
-            (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(text) => match Secret::new(text.trim()) {
-                    Some(secret) => return Some(secret),
-                    None => short(&file),
-                },
-                Err(error) => format!("`{file}`: cannot read `{path}`: {error}"),
+            (None, Some(_)) => match Secret::new(self.secret_file(&file)?.trim()) {
+                Some(secret) => return Some(secret),
+                None => short(&file),
             },
         };
         self.errors.push(wrong);
         None
+    }
+
+    /// What the file that `key` names holds, which no error quotes.
+    fn secret_file(&mut self, key: &str) -> Option<String> {
+        let path = (self.lookup)(key).filter(|path| !path.is_empty())?;
+        let wrong = |error| format!("`{key}`: cannot read `{path}`: {error}");
+        secret_file::read(&path).map_err(|error| self.errors.push(wrong(error))).ok()
     }
 
     pub(super) fn project_tokens(&mut self) -> ProjectTokens {
