@@ -110,7 +110,7 @@ impl Source {
         let found = found.once_each();
         if found.targets.is_empty() {
             let Found { source, skipped, .. } = found;
-            return Err(FleetError::Empty { origin: source, skipped: skipped.len() });
+            return Err(FleetError::Empty { origin: source, skipped });
         }
         let source = printable::line(&found.source).into_owned();
         Ok(Found { source, ..found })
@@ -127,10 +127,9 @@ impl Found {
                 _ if names == Names::Any => None,
                 Ok(number) if number.to_string() == wildcard => None,
                 Ok(number) => Some(format!("`{wildcard}` is not how {number} is written")),
-                Err(_) => {
-                    Some(format!("`{}` is no number: `--any-name` takes it", shown(&wildcard)))
-                }
+                Err(_) => Some(format!("`{}` is no number", shown(&wildcard))),
             };
+            let reason = reason.map(|wrong| format!("{wrong}: `--any-name` takes it"));
             match reason {
                 None => found.targets.push(Target { id: shown(&wildcard), place }),
                 Some(reason) => found.skipped.push(Skipped { name: shown(&name), reason }),

@@ -1,10 +1,10 @@
 //! Why a run over a fleet did not begin, or could not be told.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use underpin::{ConnectError, exit};
 
-use crate::printable;
+use crate::{Skipped, printable};
 
 /// Why a run over a fleet did not begin, or could not be told. What is wrong with one target is part of
 /// the report, and no error.
@@ -22,10 +22,11 @@ pub enum FleetError {
     Pattern { pattern: String, reason: String },
     /// There is no target.
     #[error(
-        "no target found in {origin} ({skipped} skipped): is this the right place? targets are \
-         created by the program that they belong to"
+        "no target found in {origin} ({}): is this the right place? targets are created by the program \
+         that they belong to",
+        left_out(skipped)
     )]
-    Empty { origin: String, skipped: usize },
+    Empty { origin: String, skipped: Vec<Skipped> },
     /// The list of targets cannot be used.
     #[error("the list `{}` cannot be used: {reason}", path.display())]
     List { path: PathBuf, reason: String },
@@ -43,6 +44,14 @@ pub enum FleetError {
         "another run on this fleet is at work: {holder} holds the {place}: wait for it, or stop it"
     )]
     Busy { place: String, holder: String },
+    /// A pooler gives the run one connection, and the run keeps that for its lock.
+    #[error(
+        "nothing was changed: the pooler at {database} gave no second connection within {} s, and gave one \
+         as soon as the first was free again: a run needs two at least, one of them for its lock: let the \
+         pooler open more (`default_pool_size`), or give the URL of the server itself",
+        waited.as_secs()
+    )]
+    OneConnection { database: String, waited: Duration },
     /// There is no such run in the journal.
     #[error("no run {number} in the journal `{}`: its runs are {known}", path.display())]
     NoRun { number: String, path: PathBuf, known: String },
@@ -69,11 +78,21 @@ impl FleetError {
             | Self::List { .. }
             | Self::NoRun { .. }
             | Self::NotResumable { .. }
+            | Self::OneConnection { .. }
             | Self::Unconfirmed { .. } => exit::USAGE,
             Self::Busy { .. } => exit::LOCKED,
             Self::Engine(error) => exit::code(error),
             Self::Journal { .. } | Self::Copies { .. } | Self::System { .. } => exit::FAILED,
         }
+    }
+}
+
+/// How many fit a pattern and are no targets, and why the first of them is none.
+fn left_out(skipped: &[Skipped]) -> String {
+    let count = format!("{} skipped", skipped.len());
+    match skipped.first() {
+        Some(Skipped { name, reason }) => format!("{count}; `{name}`: {reason}"),
+        None => count,
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use underpin::{Access, Catalog, Checksum, Error, Instance, Version};
+use underpin::{Access, Catalog, Checksum, ConnectError, Error, Instance, Version};
 use underpin_db::DatabaseUrl;
 
 use crate::{
@@ -44,37 +44,6 @@ impl Fleet<'_> {
         Instance::of(&mut self.engine(database)?.connect(Access::ReadOnly).await?).await
     }
 
-    /// The targets that `rows` of `run` name, each proven to be what it was then.
-    pub(crate) fn again<'t>(
-        &self,
-        found: &'t Found,
-        run: &Run,
-        rows: &[TargetRow],
-    ) -> Result<Vec<&'t Target>, FleetError> {
-        let known: HashMap<String, &Target> =
-            found.targets.iter().map(|target| (target.key(), target)).collect();
-        let target = |row: &TargetRow| {
-            let key = row.key.as_deref().unwrap_or_default();
-            known.get(key).copied().ok_or_else(|| {
-                let (place, then, now) = (&row.place, &run.source, &found.source);
-                run.refused(&format!("is of {then}, and `{place}` is not among {now}"))
-            })
-        };
-        let targets: Vec<_> = rows.iter().map(target).collect::<Result<_, _>>()?;
-        for (row, now) in rows.iter().zip(self.identities(&targets)?) {
-            // What could not be told when the run began has no goal of it, and is decided anew.
-            let Some(then) = &row.identity else { continue };
-            let now = now.unwrap_or_else(|reason| format!("not to be told now: {reason}"));
-            if *then != now {
-                let place = &row.place;
-                return Err(run.refused(&format!(
-                    "was made for `{place}` when it was {then}; now it is {now}"
-                )));
-            }
-        }
-        Ok(targets)
-    }
-
     /// Whether these migrations are those of `run`, as far as they went then.
     pub(crate) fn check_catalog(&self, run: &Run) -> Result<(), FleetError> {
         let (set, dialect) = (self.catalog.set(), self.catalog.dialect().to_string());
@@ -103,6 +72,40 @@ impl Fleet<'_> {
 }
 
 impl Run {
+    /// The targets of `found` that `rows` of this run name.
+    pub(crate) fn targets<'t>(
+        &self,
+        found: &'t Found,
+        rows: &[TargetRow],
+    ) -> Result<Vec<&'t Target>, FleetError> {
+        let known: HashMap<String, &Target> =
+            found.targets.iter().map(|target| (target.key(), target)).collect();
+        let target = |row: &TargetRow| {
+            let key = row.key.as_deref().unwrap_or_default();
+            known.get(key).copied().ok_or_else(|| {
+                let (place, then, now) = (&row.place, &self.source, &found.source);
+                self.refused(&format!("is of {then}, and `{place}` is not among {now}"))
+            })
+        };
+        rows.iter().map(target).collect()
+    }
+
+    /// Refuses targets that are known to be others `now` than they were when `rows` of this run were
+    /// written. What cannot be told now is not refused here, and not worked on either.
+    pub(crate) fn check(&self, rows: &[TargetRow], now: &[Identity]) -> Result<(), FleetError> {
+        for (row, now) in rows.iter().zip(now) {
+            // What could not be told when the run began has no goal of it, and is decided anew.
+            let (Some(then), Ok(now)) = (&row.identity, now) else { continue };
+            if then != now {
+                let place = &row.place;
+                return Err(self.refused(&format!(
+                    "was made for `{place}` when it was {then}; now it is {now}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The run cannot be gone on with, because it `reason`.
     pub(crate) fn refused(&self, reason: &str) -> FleetError {
         let reason = printable::lines(reason);
@@ -127,7 +130,10 @@ fn of_file(target: &Target) -> Identity {
         let path = path.display();
         Ok(format!("the file `{path}` (number {}, made at {made})", file.ino()))
     };
-    look(path).map_err(|error| error.to_string())
+    look(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => explain(&ConnectError::NoFile(path.clone()).into()),
+        _ => error.to_string(),
+    })
 }
 
 /// The schema by its number in its server: whatever is restored or made again has another one. Its

@@ -5,10 +5,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs, mem,
+    fs, iter, mem,
     path::{Path, PathBuf},
     process,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use tokio::runtime::Runtime;
@@ -22,6 +23,12 @@ const NAME: &str = "underpin-fleet";
 /// So many places are locked, the first by name. Each takes an open file or a connection for as long as the
 /// run, and those are few where the work needs them, too.
 const MOST: usize = 32;
+/// So long a pooler may take for a second connection. PgBouncer asks a server that had none free again
+/// after 15 s, unless somebody says otherwise.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So long it may take to hand on a connection that has come free. A server that is slower than that is to
+/// blame itself.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Keeps other runs out of the directories or the databases of a fleet, until it is dropped.
 pub(crate) struct FleetLock {
@@ -52,8 +59,7 @@ impl Fleet<'_> {
         let mut held = Databases { runtime, locks: Vec::new() };
         let (mut locked, mut passed) = (Vec::new(), Passed::default());
         for url in self.reachable(urls)? {
-            let lock = DatabaseLock::take(url, &self.options.application_name);
-            match held.runtime.block_on(lock) {
+            match self.take(&held.runtime, url)? {
                 Ok(lock) => {
                     held.locks.push(lock);
                     locked.push(url);
@@ -65,6 +71,30 @@ impl Fleet<'_> {
         }
         passed.end(locked.is_empty())?;
         Ok(Some(held))
+    }
+
+    /// Takes the lock of the database at `url`. It keeps a connection, and where a pooler has no other one,
+    /// all workers would wait for the end of the run.
+    fn take(
+        &self,
+        runtime: &Runtime,
+        url: &DatabaseUrl,
+    ) -> Result<Result<DatabaseLock, Error>, FleetError> {
+        let take = || runtime.block_on(DatabaseLock::take(url, &self.options.application_name));
+        let lock = match take() {
+            Ok(lock) => lock,
+            failed => return Ok(failed),
+        };
+        let start = Instant::now();
+        if is_pooled(url, PATIENCE)?.is_some() {
+            return Ok(Ok(lock));
+        }
+        let waited = start.elapsed();
+        runtime.block_on(lock.release());
+        if is_pooled(url, AT_ONCE)? == Some(true) {
+            return Err(FleetError::OneConnection { database: url.to_string(), waited });
+        }
+        Ok(take())
     }
 
     /// Those of several databases that answer. One after the other, servers that do not would take minutes
@@ -196,6 +226,18 @@ impl Drop for Databases {
             self.runtime.block_on(lock.release());
         }
     }
+}
+
+/// Whether a pooler is at `url`, by a connection that is closed again; `None` when nothing answers within
+/// `patience`.
+fn is_pooled(url: &DatabaseUrl, patience: Duration) -> Result<Option<bool>, FleetError> {
+    let ask = async |url: &DatabaseUrl| {
+        let mut conn = url.connect(&ConnectOptions::default()).await.ok()?;
+        conn.meet().await.ok()?;
+        Some(conn.is_pooled())
+    };
+    let in_time = async |url| tokio::time::timeout(patience, ask(url)).await.ok().flatten();
+    Ok(workers::map(1, iter::once(url), in_time)?.into_iter().next().flatten())
 }
 
 /// SQLite: the directory that a target names.

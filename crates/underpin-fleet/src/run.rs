@@ -1,7 +1,7 @@
 //! A run over a fleet: in waves, with a journal, until it is done or has to stop.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path,
     sync::atomic::{AtomicUsize, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -10,7 +10,8 @@ use std::{
 use underpin::{Dialect, Error, Proof};
 
 use crate::{
-    Action, Fleet, FleetError, Found, Journal, Outcome, State, Target, checkpoint,
+    Action, Fleet, FleetError, Found, Journal, Outcome, Place, Run, State, Target, TargetRow,
+    checkpoint,
     decision::{Decision, Judge, TargetGoal},
     identity::{Identity, digest_of},
     journal::{Done, NewRun},
@@ -28,6 +29,10 @@ use copies::Copies;
 pub(crate) use copies::{copies_of, holds_copies};
 pub use options::{Limit, RunOptions, Stop, Watch};
 use plan::{rows, tasks_of};
+
+/// So many targets are tried for what the versions build: what is wrong with all of these is wrong with the
+/// migrations.
+const GROUNDS: usize = 10;
 
 /// One target that has work to do.
 struct Task<'t> {
@@ -55,8 +60,8 @@ struct Beginning<'r> {
     /// The newest migration that the run knows of.
     head: Option<underpin::Version>,
     options: &'r RunOptions,
-    /// Whether it does again what another run was told to do.
-    again: bool,
+    /// The run whose targets it does again, and what the journal says of each of them.
+    again: Option<(&'r Run, &'r [TargetRow])>,
 }
 
 /// What a run has to do.
@@ -100,7 +105,7 @@ impl Fleet<'_> {
             action: action.to_string(),
             head: self.catalog.head().map(|head| head.version.clone()),
             options,
-            again: false,
+            again: None,
         };
         self.begin(found, &beginning, around)
     }
@@ -116,9 +121,12 @@ impl Fleet<'_> {
         let mut decisions =
             self.probe(&found.targets, |target, standing| judge.decide(target, standing.as_ref()))?;
         let identities = self.identities(&found.targets.iter().collect::<Vec<_>>())?;
+        if let Some((run, rows)) = beginning.again {
+            run.check(rows, &identities)?;
+        }
         refuse_unknown(&mut decisions, &identities);
         let tasks = tasks_of(found, &decisions, options.canary);
-        around.ask(&tasks, beginning.again)?;
+        around.ask(&tasks, beginning.again.is_some())?;
         let is_refused = |decision: &&Decision| matches!(decision, Decision::Refused { .. });
         let failed = decisions.iter().filter(is_refused).count();
         let id = format!("{:016x}", fastrand::u64(..));
@@ -137,7 +145,7 @@ impl Fleet<'_> {
                 started_at: now(),
                 outcome: Outcome::Running.as_str(),
             },
-            rows(found, &decisions, &identities, &tasks),
+            rows(found, &decisions, &identities, &tasks, beginning.again.map(|(_, rows)| rows)),
         )?;
         checkpoint();
         let targets = found.targets.len();
@@ -177,19 +185,45 @@ impl Fleet<'_> {
         Ok(work.run)
     }
 
-    /// What the versions build, when there is something to compare with it.
+    /// What the versions build, when there is something to compare with it. PostgreSQL builds it beside a
+    /// target, and one where that cannot be done keeps nobody else from it.
     fn proof(&self, tasks: &[Task<'_>]) -> Result<Option<Proof>, FleetError> {
-        // Adopting compares by itself.
-        let first = tasks.iter().find(|task| task.goal != TargetGoal::Adopt);
-        let Some(first) = first else { return Ok(None) };
-        let url = first.target.url();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| FleetError::System {
             doing: "prepare the proof",
             reason: error.to_string(),
         })?;
-        let proof = runtime.block_on(async { self.engine(&url)?.proof().await })?;
-        Ok(Some(proof))
+        let (mut refusing, mut failed) = (HashSet::new(), Vec::new());
+        // Adopting compares by itself.
+        for task in tasks.iter().filter(|task| task.goal != TargetGoal::Adopt) {
+            let ground = ground(task.target);
+            if refusing.contains(&ground) {
+                continue;
+            }
+            let url = task.target.url();
+            let error = match runtime.block_on(async { self.engine(&url)?.proof().await }) {
+                Ok(proof) => return Ok(Some(proof)),
+                Err(error) => error,
+            };
+            tracing::debug!(%error, "no proof beside {}", task.target.place);
+            // A script that must not be tried beside one schema must not be tried beside its neighbour.
+            if matches!(error, Error::Adopt(_)) {
+                refusing.insert(ground);
+            }
+            failed.push(error);
+            if failed.len() == GROUNDS {
+                break;
+            }
+        }
+        failed.into_iter().next().map_or(Ok(None), |error| Err(error.into()))
+    }
+}
+
+/// Where the proof is built that is built beside `target`: on SQLite in memory, whichever it is.
+fn ground(target: &Target) -> String {
+    match &target.place {
+        Place::File(_) => "memory".to_owned(),
+        Place::Schema { .. } | Place::Database(_) => target.url().in_schema("public").address(),
     }
 }
 

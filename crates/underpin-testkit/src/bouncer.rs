@@ -47,11 +47,21 @@ impl PgBouncer {
     /// When there is none; the text says how to get one.
     #[must_use]
     pub fn start(db: &TestDb, settings: Settings) -> Self {
+        Self::with_connections(db, settings, 10)
+    }
+
+    /// Starts one that opens at most so many connections to the server of `db`.
+    ///
+    /// # Panics
+    ///
+    /// As [`PgBouncer::start`].
+    #[must_use]
+    pub fn with_connections(db: &TestDb, settings: Settings, connections: u32) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut bouncer = Self { port: port::free(), dir, process: None };
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
-            bouncer.configure(&parts(db.url()), settings);
+            bouncer.configure(&parts(db.url()), settings, connections);
             let mut process = bouncer.spawn();
             while process.try_wait().expect("a child process").is_none() {
                 if TcpStream::connect(bouncer.address()).is_ok() {
@@ -82,7 +92,7 @@ impl PgBouncer {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    fn configure(&self, server: &Parts<'_>, settings: Settings) {
+    fn configure(&self, server: &Parts<'_>, settings: Settings, connections: u32) {
         let dir = self.dir.path();
         let Parts { user, password, host, port, .. } = server;
         let ignored = match settings {
@@ -95,7 +105,7 @@ impl PgBouncer {
             "[databases]\n* = host={host} port={port}\n\n[pgbouncer]\npool_mode = transaction\n\
              listen_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\nauth_type = trust\n\
              auth_file = {dir}/users\nlogfile = {dir}/log\nmax_client_conn = 500\n\
-             default_pool_size = 10\nserver_login_retry = 1\n{ignored}",
+             default_pool_size = {connections}\nserver_login_retry = 1\n{ignored}",
             self.port,
             dir = dir.display(),
         );

@@ -7,13 +7,15 @@ use crate::{
     Action, Fleet, FleetError, Found, Journal, Outcome, Run, RunOptions, State, Stop, TargetRow,
     Watch,
     decision::{Judge, TargetGoal},
+    journal::Done,
 };
 
 impl Fleet<'_> {
     /// Goes on with a run that was stopped or killed, with the targets that nobody came to. Those that
     /// failed stay so.
     ///
-    /// Targets and migrations must be those that the run was made for.
+    /// Targets and migrations must be those that the run was made for. A target of which nobody can tell
+    /// that, because it is not to be reached, fails.
     pub fn resume(
         &self,
         found: &Found,
@@ -29,28 +31,37 @@ impl Fleet<'_> {
         }
         let options = self.options_of(&run)?;
         let rows = journal.targets(run.number, &[State::Waiting, State::Running])?;
-        let targets = self.again(found, &run, &rows)?;
-        let tasks = rows.iter().zip(targets).map(|(row, target)| {
+        let targets = run.targets(found, &rows)?;
+        let identities = self.identities(&targets)?;
+        run.check(&rows, &identities)?;
+        let (mut tasks, mut lost) = (Vec::new(), Vec::new());
+        for ((row, target), identity) in rows.iter().zip(targets).zip(identities) {
             let goal = goal(&run, row)?;
-            Ok(Task { number: row.number, wave: row.wave, goal, target })
-        });
-        let tasks = tasks.collect::<Result<Vec<_>, FleetError>>()?;
+            match identity {
+                Ok(_) => tasks.push(Task { number: row.number, wave: row.wave, goal, target }),
+                Err(reason) => lost.push((row, reason)),
+            }
+        }
         let around = Around { journal, directories: lock.directories(), watch, stop };
         around.ask(&tasks, true)?;
         let copies = options.backup.as_ref().filter(|_| !tasks.is_empty());
         let id = run.id.as_deref().unwrap_or_default();
         let copies = copies.map(|dir| Copies::again(dir, id)).transpose()?;
         journal.take_up(run.number)?;
+        for (row, reason) in &lost {
+            journal.ended(run.number, row.number, &unreached(row, reason))?;
+        }
         let targets = usize::try_from(journal.summary(run.number)?.targets()).unwrap_or_default();
         // What failed before stopped the run then; whoever goes on with it has seen that.
-        let work = Work { run: run.number, tasks, options, copies, targets, failed: 0 };
-        self.execute(&work, around)
+        let failed = lost.len();
+        self.execute(&Work { run: run.number, tasks, options, copies, targets, failed }, around)
     }
 
     /// Runs the targets that failed in the newest run once more, as a new run. They go where they were
     /// to go then, however far they came.
     ///
-    /// Targets and migrations must be those that the run was made for.
+    /// Targets and migrations must be those that the run was made for. A target of which nobody can tell
+    /// that, because it is not to be reached, fails again.
     pub fn retry_failed(
         &self,
         found: &Found,
@@ -80,7 +91,7 @@ impl Fleet<'_> {
                 return Err(last.refused(&kind));
             }
         };
-        let targets = self.again(found, &last, &failed)?.into_iter().cloned().collect();
+        let targets = last.targets(found, &failed)?.into_iter().cloned().collect();
         let goals = failed
             .iter()
             .filter_map(|row| Some((row.key.clone()?, TargetGoal::parse(row.goal.as_deref()?)?)));
@@ -88,8 +99,9 @@ impl Fleet<'_> {
         let source = format!("those that failed in run {number}, of {}", found.source);
         let found = Found { source, targets, skipped: Vec::new() };
         let around = Around { journal, directories: lock.directories(), watch, stop };
+        let again = Some((&last, failed.as_slice()));
         let beginning =
-            Beginning { judge, action: last.action.clone(), head, options: &options, again: true };
+            Beginning { judge, action: last.action.clone(), head, options: &options, again };
         self.begin(&found, &beginning, around)
     }
 
@@ -99,6 +111,17 @@ impl Fleet<'_> {
         serde_json::from_str(&run.options).map_err(|error| {
             run.refused(&format!("has options that this program does not know: {error}"))
         })
+    }
+}
+
+/// What is not to be told from another database is not worked on, and stays what it was.
+fn unreached(row: &TargetRow, reason: &str) -> Done {
+    Done {
+        state: State::Failed.as_str(),
+        version_after: row.version_after.clone(),
+        steps: row.steps,
+        duration_ms: None,
+        message: Some(reason.to_owned()),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a run is to do: which targets, in which wave, and what the journal says of each.
 
 use super::Task;
-use crate::{Found, State, Target, decision::Decision, identity::Identity, journal::NewTarget};
+use crate::{
+    Found, State, Target, TargetRow, decision::Decision, identity::Identity, journal::NewTarget,
+};
 
 /// How much larger each wave is than the one before.
 const GROWTH: usize = 10;
@@ -23,21 +25,28 @@ pub(super) fn tasks_of<'t>(
     tasks.collect()
 }
 
-/// What the journal is to say of each target, made one by one: all of them at once would be much.
+/// What the journal is to say of each target, made one by one: all of them at once would be much. `before` is
+/// what it says of them already, where they are done again: what one was and where it goes is not forgotten
+/// when it fails before either can be told anew.
 pub(super) fn rows<'r>(
     found: &'r Found,
     decisions: &'r [Decision],
     identities: &'r [Identity],
     tasks: &'r [Task<'_>],
+    before: Option<&'r [TargetRow]>,
 ) -> impl Iterator<Item = NewTarget> + 'r {
     let mut tasks = tasks.iter().peekable();
+    let mut last = before.unwrap_or_default().iter();
     let targets = (1..).zip(found.targets.iter().zip(decisions.iter().zip(identities)));
     let targets = targets.map(move |(number, (target, (decision, identity)))| {
         let task = tasks.next_if(|task| task.number == number);
+        let last = last.next();
+        let row = row(number, target, decision, task.map_or(0, |task| task.wave));
         NewTarget {
             key: Some(target.key()),
-            identity: identity.clone().ok(),
-            ..row(number, target, decision, task.map_or(0, |task| task.wave))
+            identity: identity.clone().ok().or_else(|| last?.identity.clone()),
+            goal: row.goal.or_else(|| last?.goal.clone()),
+            ..row
         }
     });
     let first = i32::try_from(found.targets.len()).unwrap_or(i32::MAX).saturating_add(1);

@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use rstest::rstest;
 use underpin::Goal;
-use underpin_fleet::{Action, Limit, RunOptions, Source, Stop};
-use underpin_testkit::{Dialect, block_on};
+use underpin_fleet::{Action, Limit, RunOptions, Source, Stop, Watch};
+use underpin_testkit::{Dialect, TestDb, block_on};
 
 use crate::{AtWork, HEAD, Home, fleet, reason, states, tables, whatever};
 
@@ -264,4 +264,72 @@ fn a_place_that_cannot_be_reached_fails_alone(#[case] dialect: Dialect, #[case] 
         Wrong::Database | Wrong::User => "refused the connection",
     };
     assert!(reason.contains(told) && !reason.contains("secret"), "{reason}");
+}
+
+/// What happens to the first target when the run has looked at it.
+#[derive(Debug, Clone, Copy)]
+enum First {
+    Gone,
+    /// Its role may not log in any more.
+    Shut,
+    /// Its role may make no schema, in which the versions could be built.
+    Bare,
+}
+
+/// The others are compared with what the versions build, wherever that can be built.
+#[rstest]
+#[case::gone_sqlite(Dialect::Sqlite, First::Gone)]
+#[case::gone_postgres(Dialect::Postgres, First::Gone)]
+#[case::shut_postgres(Dialect::Postgres, First::Shut)]
+#[case::bare_postgres(Dialect::Postgres, First::Bare)]
+fn what_is_wrong_with_the_first_target_is_its_own(#[case] dialect: Dialect, #[case] first: First) {
+    let home = Home::new(dialect, 3);
+    let db = match dialect {
+        Dialect::Sqlite => TestDb::new(dialect),
+        Dialect::Postgres => TestDb::with_login(),
+    };
+    if dialect == Dialect::Sqlite {
+        fs::write(db.file(), "").unwrap();
+    }
+    let urls = (1..=3).map(|number| home.url(number).expose().to_owned());
+    let lines: Vec<_> = [db.url().to_owned()].into_iter().chain(urls).collect();
+    let list = home.db.dir().join("list");
+    fs::write(&list, lines.join("\n")).unwrap();
+    let (found, journal) = (Source::List(list).find().unwrap(), home.journal());
+    let run = |versions: u32, watch: &dyn Watch| {
+        let (catalog, stop) = (tables(dialect, versions), Stop::default());
+        fleet(&catalog).run(&found, &HEAD, &whatever(), &journal, watch, &stop).unwrap();
+        journal.report(None).unwrap()
+    };
+    assert_eq!(run(1, &()).counts.done, 4);
+    // One of the others drifted, which only the comparison shows.
+    home.batch(3, "CREATE INDEX drift ON t1 (id)");
+    let (name, role) = (db.name().unwrap_or_default(), db.login().unwrap_or_default());
+    let change = || match (dialect, first) {
+        (Dialect::Sqlite, _) => fs::remove_file(db.file()).unwrap(),
+        (_, First::Gone) => db.batch("DROP SCHEMA public CASCADE"),
+        (_, First::Shut) => db.batch(&format!("ALTER ROLE {role} NOLOGIN")),
+        (_, First::Bare) => {
+            db.batch(&format!("REVOKE CREATE ON DATABASE {name} FROM {role}, pg_database_owner"))
+        }
+    };
+
+    let report = run(2, &AtWork(&change));
+
+    let id = |index: usize| found.targets[index].id.as_str();
+    let told = match (dialect, first) {
+        (Dialect::Sqlite, _) => Some("no file"),
+        (_, First::Gone) => Some("no schema"),
+        (_, First::Shut) => Some("refused the connection"),
+        // What it has to do takes no other schema.
+        (_, First::Bare) => None,
+    };
+    let states = states(&report);
+    let done = ("done", Some("0002".to_owned()));
+    match told {
+        Some(told) => assert!(reason(&report, id(0)).contains(told), "{report:#?}"),
+        None => assert_eq!(states[id(0)], done, "{report:#?}"),
+    }
+    assert_eq!((&states[id(1)], &states[id(2)]), (&done, &done), "{report:#?}");
+    assert!(reason(&report, id(3)).contains("drift"), "{report:#?}");
 }

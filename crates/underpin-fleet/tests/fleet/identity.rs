@@ -4,10 +4,14 @@ use std::{borrow::Cow, fs, os::unix::fs::symlink};
 
 use rstest::rstest;
 use underpin::{Catalog, Goal};
-use underpin_fleet::{Action, Fleet, FleetError, Found, Journal, RunOptions, Stop};
-use underpin_testkit::{Dialect, PgBouncer, Settings, block_on};
+use underpin_fleet::{
+    Action, Fleet, FleetError, Found, Journal, Limit, Report, RunOptions, Source, Stop,
+};
+use underpin_testkit::{Dialect, PgBouncer, Settings, TestDb, block_on};
 
-use crate::{Home, StopAfter, catalog, fleet, migration, table, tables, whatever};
+use crate::{
+    HEAD, Home, StopAfter, catalog, fleet, migration, reason, states, table, tables, whatever,
+};
 
 /// What is another one than it was when the run began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,4 +311,218 @@ fn base_is_asked_for_each_time(#[values(Dialect::Sqlite, Dialect::Postgres)] dia
     );
     one.retry_failed(&found, &journal, &(), &stop()).unwrap();
     assert!(home.applied(2).is_empty());
+}
+
+/// Four targets, of which the second is somewhere else, where it can be lost.
+struct Lost {
+    home: Home,
+    db: TestDb,
+    found: Found,
+}
+
+/// How the run is gone on with while the second target is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// It was stopped, and takes no failure.
+    Resumed,
+    /// It was stopped, and takes any number of failures.
+    Whatever,
+    /// Two targets failed.
+    Retried,
+}
+
+impl Lost {
+    /// All are at version 1, and a run to version 2 came to an end before it had done the second.
+    fn new(dialect: Dialect, on: On) -> Self {
+        let home = Home::new(dialect, 3);
+        let db = match dialect {
+            Dialect::Sqlite => TestDb::new(dialect),
+            Dialect::Postgres => TestDb::with_login(),
+        };
+        if dialect == Dialect::Sqlite {
+            fs::write(db.file(), "").unwrap();
+        }
+        let mut urls: Vec<_> = (1..=3).map(|number| home.url(number).expose().to_owned()).collect();
+        urls.insert(1, db.url().to_owned());
+        let list = home.db.dir().join("list");
+        fs::write(&list, urls.join("\n")).unwrap();
+        let lost = Self { home, db, found: Source::List(list).find().unwrap() };
+        lost.run(1, &RunOptions::default(), &Stop::default(), 9);
+        let stop = Stop::default();
+        match on {
+            On::Resumed => lost.run(2, &RunOptions::default(), &stop, 1),
+            On::Whatever => lost.run(2, &whatever(), &stop, 1),
+            On::Retried => {
+                lost.batch("CREATE TABLE t2 (id INTEGER)");
+                lost.run(2, &whatever(), &stop, 9);
+                lost.batch("DROP TABLE t2");
+            }
+        }
+        lost
+    }
+
+    /// Stops after so many targets.
+    fn run(&self, versions: u32, options: &RunOptions, stop: &Stop, left: usize) {
+        let catalog = tables(self.db.dialect(), versions);
+        let watch = StopAfter { stop, left: left.into() };
+        let one = Fleet { jobs: 1, ..fleet(&catalog) };
+        one.run(&self.found, &HEAD, options, &self.home.journal(), &watch, stop).unwrap();
+    }
+
+    /// Runs a statement in the second and the third target.
+    fn batch(&self, statement: &str) {
+        for target in &self.found.targets[1..=2] {
+            block_on(async || {
+                let url = target.url();
+                let options = underpin_db::ConnectOptions::default();
+                url.connect(&options).await.unwrap().batch(statement).await.unwrap();
+            });
+        }
+    }
+
+    fn go_on(&self, retried: bool) -> Result<Report, FleetError> {
+        go_on(&self.home, &self.found, &tables(self.db.dialect(), 2), retried)?;
+        Ok(self.report())
+    }
+
+    fn report(&self) -> Report {
+        Journal::open(&self.home.db.dir().join("journal")).unwrap().report(None).unwrap()
+    }
+
+    fn lose(&self) {
+        match self.db.dialect() {
+            Dialect::Sqlite => {
+                fs::rename(self.db.file(), self.db.dir().join("aside")).unwrap();
+            }
+            Dialect::Postgres => self.log_in("NOLOGIN"),
+        }
+    }
+
+    fn find(&self) {
+        match self.db.dialect() {
+            Dialect::Sqlite => {
+                fs::rename(self.db.dir().join("aside"), self.db.file()).unwrap();
+            }
+            Dialect::Postgres => self.log_in("LOGIN"),
+        }
+    }
+
+    fn log_in(&self, may: &str) {
+        self.db.batch(&format!("ALTER ROLE {} {may}", self.db.login().unwrap()));
+    }
+
+    /// Another one stands where the second target was.
+    fn replace(&self) {
+        match self.db.dialect() {
+            Dialect::Sqlite => {
+                fs::copy(self.db.dir().join("aside"), self.db.file()).unwrap();
+            }
+            Dialect::Postgres => {
+                self.log_in("LOGIN");
+                let owner = self.db.login().unwrap();
+                self.db.batch(&format!(
+                    "DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION {owner}"
+                ));
+            }
+        }
+    }
+}
+
+/// It fails alone, by its own reason; what it was and where it goes is known when it is there again.
+#[rstest]
+fn one_that_is_lost_costs_itself(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values(On::Resumed, On::Whatever, On::Retried)] on: On,
+    #[values(true, false)] same: bool,
+) {
+    let lost = Lost::new(dialect, on);
+    let id = |index: usize| lost.found.targets[index].id.clone();
+    let fails = |report: &Report| {
+        let reason = reason(report, &id(1));
+        let told = match dialect {
+            Dialect::Sqlite => "no file `",
+            Dialect::Postgres => "refused the connection",
+        };
+        assert!(reason.contains(told) && !reason.contains("nothing was changed"), "{reason}");
+        assert_eq!(report.counts.failed, 1, "{report:#?}");
+    };
+    lost.lose();
+
+    let mut report = lost.go_on(on == On::Retried).unwrap();
+
+    fails(&report);
+    if on == On::Resumed {
+        assert_eq!(report.run.outcome.as_str(), "stopped");
+        assert_eq!((report.counts.done, report.counts.waiting), (1, 2), "{report:#?}");
+        // Whoever goes on has seen it.
+        report = lost.go_on(false).unwrap();
+        fails(&report);
+    }
+    assert_eq!(report.run.outcome.as_str(), "failed");
+    assert_eq!(report.counts.done, if on == On::Retried { 1 } else { 3 }, "{report:#?}");
+    fails(&lost.go_on(true).unwrap());
+    if same {
+        lost.find();
+        let report = lost.go_on(true).unwrap();
+        assert_eq!(states(&report)[&id(1)], ("done", Some("0002".to_owned())));
+    } else {
+        lost.replace();
+        let error = lost.go_on(true).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("when it was "), "{error}");
+    }
+}
+
+/// Whatever else is lost, another database is refused before anything is changed.
+#[rstest]
+fn another_one_beside_one_that_is_lost_is_refused(
+    #[values(Dialect::Sqlite, Dialect::Postgres)] dialect: Dialect,
+    #[values(On::Resumed, On::Whatever, On::Retried)] on: On,
+) {
+    let lost = Lost::new(dialect, on);
+    let before = lost.report();
+    lost.lose();
+    // The third of the list.
+    change(Change::Target, &lost.home, &lost.home, None);
+
+    let error = lost.go_on(on == On::Retried).unwrap_err();
+
+    let text = error.to_string();
+    assert_eq!(error.exit_code(), 2, "{text}");
+    assert!(text.contains(Change::Target.told(dialect)) && text.contains("project_2"), "{text}");
+    assert_eq!(lost.report().targets, before.targets);
+    assert_eq!(lost.home.applied(2), ["0001"]);
+}
+
+/// A target that came half way is not taken further than it was to go when it was lost in between.
+#[rstest]
+#[case::sqlite(Dialect::Sqlite)]
+#[case::postgres(Dialect::Postgres)]
+fn one_that_was_lost_goes_where_it_was_to_go(#[case] dialect: Dialect) {
+    let lost = Lost::new(dialect, On::Whatever);
+    lost.run(3, &whatever(), &Stop::default(), 9);
+    // Taking two back fails at the second, when the first is for good.
+    let mut parted = tables(dialect, 3).migrations().to_vec();
+    parted[2].metadata.run_in_transaction = false;
+    let catalog = catalog(dialect, parted);
+    lost.batch("DROP TABLE t2");
+    let unproven = RunOptions { verify: false, limit: Limit::None, ..RunOptions::default() };
+    let (back, stop) = (Action::Migrate(Goal::Down(2)), Stop::default());
+    let fleet = fleet(&catalog);
+    let retry = || {
+        let journal = lost.home.journal();
+        fleet.retry_failed(&lost.found, &journal, &(), &stop).unwrap();
+    };
+    fleet.run(&lost.found, &back, &unproven, &lost.home.journal(), &(), &stop).unwrap();
+    let id = &lost.found.targets[1].id;
+    assert_eq!(states(&lost.report())[id], ("failed", Some("0002".to_owned())));
+    lost.batch("CREATE TABLE t2 (id INTEGER)");
+    lost.lose();
+    retry();
+    assert_eq!(states(&lost.report())[id].0, "failed");
+    lost.find();
+
+    retry();
+
+    assert_eq!(states(&lost.report())[id], ("done", Some("0001".to_owned())));
 }

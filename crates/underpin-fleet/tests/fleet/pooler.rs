@@ -1,5 +1,7 @@
 //! A fleet of schemas behind a transaction pooler.
 
+use std::time::{Duration, Instant};
+
 use rstest::rstest;
 use underpin::Goal;
 use underpin_fleet::{Action, Names, RunOptions, Source, Stop};
@@ -40,6 +42,46 @@ fn a_fleet_goes_through_it(#[case] settings: Settings) {
     let report = run(&Action::Migrate(Goal::Down(1)), &RunOptions::default());
     assert_eq!(report.counts.done, 20, "{report:#?}");
     assert!((1..=20).all(|number| home.applied(number).len() == 2));
+}
+
+/// The run keeps a connection for its lock, and everything else takes turns on the others.
+#[rstest]
+#[case::one_refused_postgres(Settings::Refused, 1)]
+#[case::one_ignored_postgres(Settings::Ignored, 1)]
+#[case::two_refused_postgres(Settings::Refused, 2)]
+#[case::two_ignored_postgres(Settings::Ignored, 2)]
+fn a_run_needs_two_connections_of_it(#[case] settings: Settings, #[case] connections: u32) {
+    let home = Home::new(Dialect::Postgres, 20);
+    let bouncer = PgBouncer::with_connections(&home.db, settings, connections);
+    let source = Source::Schemas {
+        url: bouncer.url(&home.db).parse().unwrap(),
+        pattern: "project_%".to_owned(),
+        names: Names::Numbers,
+    };
+    let (found, catalog) = (source.find().unwrap(), tables(Dialect::Postgres, 2));
+    let (journal, stop) = (home.journal(), Stop::default());
+    let options = RunOptions { canary: 2, ..RunOptions::default() };
+    let start = Instant::now();
+
+    let result = fleet(&catalog).run(&found, &HEAD, &options, &journal, &(), &stop);
+
+    if connections > 1 {
+        result.unwrap();
+        let report = journal.report(None).unwrap();
+        assert_eq!(report.counts.done, 20, "{report:#?}");
+        return;
+    }
+    let error = result.unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.exit_code(), 2, "{text}");
+    for told in ["gave no second connection within 2", "`default_pool_size`", "server itself"] {
+        assert!(text.contains(told), "{text}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(journal.run(None).is_err(), "no run was begun");
+    assert!(home.db.texts("SELECT tablename FROM pg_tables WHERE tablename = 't1'").is_empty());
+    // The lock is free again.
+    fleet(&catalog).run(&home.found(), &HEAD, &options, &journal, &(), &stop).unwrap();
 }
 
 /// What a pooler cannot take is told before the run as it is told by the run.

@@ -69,7 +69,7 @@ fn the_good_ones_are_migrated_and_the_bad_ones_refused() {
         (5, "`strangers` is not known"),
         (7, "is not an SQLite database"),
         (9, "is a directory"),
-        (10, "`007` is not how 7 is written"),
+        (10, "`007` is not how 7 is written: `--any-name` takes it"),
         (11, "`3_bak` is no number"),
     ] {
         assert!(messages[index].contains(part), "{part} in {}", messages[index]);

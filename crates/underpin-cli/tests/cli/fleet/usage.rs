@@ -14,7 +14,7 @@ use crate::{bare, folder, said, underpin};
 #[case::no_directory(&["status", "--sqlite", "nowhere/project_*.db"], "no directory `nowhere`")]
 #[case::an_empty_match(&["upgrade", "--sqlite", "data/task_*.db"], "no target found in files `data/task_*.db`")]
 #[case::no_wildcard(&["upgrade", "--sqlite", "data/x.db"], "expected one `*`")]
-#[case::only_other_names(&["upgrade", "--sqlite", "data/other_*.db"], "(1 skipped)")]
+#[case::only_other_names(&["upgrade", "--sqlite", "data/other_*.db"], "(1 skipped; `other_x.db`: `x` is no number: `--any-name` takes it)")]
 #[case::a_broken_pattern(&["upgrade", "--sqlite", "data/project_*.[db"], "cannot be used")]
 #[case::no_migrations(&["upgrade", "--sqlite", "data/project_*.db"], "no migrations given")]
 #[case::schemas_of_sqlite(&["plan", "--postgres-schemas", "project_%"], "needs PostgreSQL")]
