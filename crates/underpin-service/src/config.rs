@@ -354,11 +354,20 @@ mod tests {
                 ("/dev/zero", "it is a socket or a device, expected a file or a pipe"),
                 ("/no/such/file", "No such file"),
             ] {
-                let error = read(&[(key, path)]).unwrap_err().to_string();
+                let pairs = [("NATS_URL", "nats://one"), (key, path)];
+                let error = read(&pairs).unwrap_err().to_string();
                 let told = format!("`{key}`: cannot read `{path}`: {told}");
                 assert!(error.contains(&told) && !error.contains("hunter2"), "{error}");
             }
         }
+    }
+
+    /// Where one environment serves many, it may be mounted only where NATS is used.
+    #[test]
+    fn without_nats_nobody_looks_for_its_credentials() {
+        let config = read(&[("NATS_CREDENTIALS_FILE", "/no/such/file")]).unwrap();
+
+        assert!(config.nats.is_none());
     }
 
     #[test]

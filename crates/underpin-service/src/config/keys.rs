@@ -70,15 +70,19 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         }
     }
 
-    /// What concerns NATS is checked also when `NATS_URL` is not given.
+    /// What concerns NATS is checked also when `NATS_URL` is not given, but for the file of credentials, which
+    /// may be there only where it is used.
     pub(super) fn nats(&mut self) -> Option<nats::Settings> {
         let servers = self.servers("NATS_URL");
+        let file = "NATS_CREDENTIALS_FILE";
+        let credentials =
+            (self.lookup)(file).filter(|path| !path.is_empty() && !servers.is_empty());
         let prefix = self.get("NATS_SUBJECT_PREFIX", "rosey.db".to_owned(), subject);
         let stream = prefix.replace('.', "_").to_uppercase();
         let hours = |text: &str| period(text, 60 * 60);
         let settings = nats::Settings {
             servers,
-            credentials: self.secret_file("NATS_CREDENTIALS_FILE"),
+            credentials: credentials.and_then(|path| self.secret_in(file, &path)),
             wait: self.seconds("NATS_WAIT_SECONDS", Duration::from_secs(30)),
             prefix,
             queue_group: self.get("NATS_QUEUE_GROUP", "underpin".to_owned(), name),
@@ -157,7 +161,7 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
                 Some(secret) => return Some(secret),
                 None => short(key),
             },
-            (None, Some(_)) => match Secret::new(self.secret_file(&file)?.trim()) {
+            (None, Some(path)) => match Secret::new(self.secret_in(&file, &path)?.trim()) {
                 Some(secret) => return Some(secret),
                 None => short(&file),
             },
@@ -166,11 +170,10 @@ impl<F: Fn(&str) -> Option<String>> Keys<F> {
         None
     }
 
-    /// What the file that `key` names holds, which no error quotes.
-    fn secret_file(&mut self, key: &str) -> Option<String> {
-        let path = (self.lookup)(key).filter(|path| !path.is_empty())?;
+    /// What the file at `path` holds, which `key` names; no error quotes it.
+    fn secret_in(&mut self, key: &str, path: &str) -> Option<String> {
         let wrong = |error| format!("`{key}`: cannot read `{path}`: {error}");
-        secret_file::read(&path).map_err(|error| self.errors.push(wrong(error))).ok()
+        secret_file::read(path).map_err(|error| self.errors.push(wrong(error))).ok()
     }
 
     pub(super) fn project_tokens(&mut self) -> ProjectTokens {
