@@ -180,13 +180,12 @@ pub enum Error {
     },
 }
 
+/// PostgreSQL's codes for a name that is not found: of a table, a function or an operator, a type, a schema.
+const UNKNOWN_NAME: [&str; 4] = ["42P01", "42883", "42704", "3F000"];
+
 /// PostgreSQL: a function that the database runs by itself failed at a statement of the engine's own.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "a trigger of the database failed in a statement of Underpin's own, which no script has written: in function \
-     `{function}` no schema but that of the server is looked up: name its tables with their schemas, or run \
-     `ALTER FUNCTION {function} SET search_path = …` with the schemas that it counts on"
-)]
+#[error("{}", self.text())]
 pub struct TriggerFailed {
     /// Of the trigger or event trigger, as `ALTER FUNCTION` takes it.
     pub function: String,
@@ -195,6 +194,21 @@ pub struct TriggerFailed {
 }
 
 impl TriggerFailed {
+    fn text(&self) -> String {
+        let Self { function, source } = self;
+        let what = format!(
+            "a trigger of the database failed in a statement of Underpin's own, not of a script: function \
+             `{function}`"
+        );
+        match source.sqlstate.as_deref() {
+            Some(state) if UNKNOWN_NAME.contains(&state) => format!(
+                "{what}: there no schema but that of the server is looked up: name its tables with their schemas, \
+                 or run `ALTER FUNCTION {function} SET search_path = …` with the schemas that it counts on"
+            ),
+            _ => what,
+        }
+    }
+
     /// Of a statement that is the engine's own and calls no function of anybody else. Gives the error back where
     /// no trigger failed.
     pub(crate) fn of(source: DbError) -> Result<Box<Self>, DbError> {

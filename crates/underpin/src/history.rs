@@ -332,7 +332,7 @@ impl Found {
             Some(other) => Err(other.refusal()),
             None => {
                 let tables = self.plain_tables(schema);
-                match schema.filter(|schema| self.bars(schema) && (tables.diesel || tables.own)) {
+                match schema.filter(|schema| self.bars(schema) && tables.exist()) {
                     Some(schema) => {
                         let reason = self.unusable(schema, "where the history is");
                         Err(Error::Hidden { reason })
@@ -367,10 +367,14 @@ impl Found {
     }
 
     /// PostgreSQL: refuses when the role may not use a schema that comes before `current` in `path`. The
-    /// server passes it over, and the set that is in it would be built a second time.
+    /// server passes it over, and the set that is in it, or is meant for it, would be built elsewhere. One without
+    /// a history is in nobody's way where `current` has one.
     fn refuse_unusable(&self, path: &[String], current: Option<&str>) -> Result<(), Error> {
         let mut before = path.iter().take_while(|schema| Some(schema.as_str()) != current);
-        let Some(schema) = before.find(|schema| self.bars(schema)) else { return Ok(()) };
+        let has_history = |schema: &str| self.plain_tables(Some(schema)).exist();
+        let settled = current.is_some_and(has_history);
+        let is_meant = |schema: &&String| self.bars(schema) && (!settled || has_history(schema));
+        let Some(schema) = before.find(is_meant) else { return Ok(()) };
         let passed_over = match current {
             Some(current) => format!("`{current}` would be migrated in its place"),
             None => "no other is there to migrate".to_owned(),
@@ -404,9 +408,11 @@ impl Tables {
             return Err(Error::ServersOwn { schema: schema.to_owned() });
         }
         let mut tables = found.tables(schema.as_deref())?;
-        let others = conn.path().iter().filter(|one| Some(*one) != schema.as_ref());
+        // What the role may not use behind its own schema is never looked up, and another program's.
+        let others =
+            conn.path().iter().filter(|one| Some(*one) != schema.as_ref() && !found.bars(one));
         let others = others.map(|schema| found.plain_tables(Some(schema)));
-        tables.elsewhere = others.filter(|one| one.diesel || one.own).collect();
+        tables.elsewhere = others.filter(Self::exist).collect();
         Ok(tables)
     }
 
@@ -457,6 +463,11 @@ impl Tables {
     pub(crate) fn of_file() -> Self {
         let elsewhere = Vec::new();
         Self { dialect: Dialect::Sqlite, schema: None, diesel: true, own: true, elsewhere }
+    }
+
+    /// Whether one of them is there.
+    fn exist(&self) -> bool {
+        self.diesel || self.own
     }
 
     /// The same place, where both tables are.

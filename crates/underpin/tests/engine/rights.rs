@@ -239,6 +239,34 @@ fn a_schema_that_the_role_may_not_use_is_named_postgres(#[case] schema: &str, #[
     }
 }
 
+/// A schema without a history that the role may not use hides nothing before the schema that has one.
+#[test]
+fn an_empty_schema_that_the_role_may_not_use_is_in_nobodys_way_postgres() {
+    for verb in Verb::ALL {
+        let db = migrated();
+        db.batch("CREATE SCHEMA app");
+        db.start_with(Level::Role, "search_path", "app, public");
+
+        assert_eq!(verb.run(&db).map_err(|error| explain(&error)), Ok(verb.applied()), "{verb:?}");
+    }
+}
+
+/// Behind the schema that is migrated it is never looked up, whatever another program has in it.
+#[test]
+fn a_schema_behind_its_own_that_the_role_may_not_use_is_in_nobodys_way_postgres() {
+    let db = TestDb::with_login();
+    let role = db.login().unwrap();
+    db.batch(&format!(
+        "CREATE SCHEMA own AUTHORIZATION {role}; CREATE SCHEMA app; \
+         CREATE TABLE app.{DIESEL} (version VARCHAR(50) PRIMARY KEY, run_on TIMESTAMP)"
+    ));
+    db.start_with(Level::Role, "search_path", "own, app");
+
+    let applied = Verb::Upgrade.run(&db).map_err(|error| explain(&error));
+
+    assert_eq!(applied, Ok(3));
+}
+
 /// Where the schema is given, no path says which comes next, and the server says only that it may not be used.
 #[test]
 fn a_given_schema_that_the_role_may_not_use_is_named_postgres() {

@@ -54,6 +54,22 @@ fn an_event_trigger_that_fails_is_named_postgres(#[case] inside: bool) {
     assert_eq!(applied(&db), ["0001"]);
 }
 
+/// What a trigger refuses on purpose has nothing to do with the schemas that are looked up.
+#[test]
+fn an_event_trigger_that_refuses_is_told_without_a_cause_of_ours_postgres() {
+    let db = TestDb::new(Dialect::Postgres);
+    db.batch(
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'only on Sundays'; END $$; \
+         CREATE EVENT TRIGGER e ON ddl_command_start EXECUTE FUNCTION no()",
+    );
+
+    let error = migrate(&db, &catalog(Dialect::Postgres, vec![table(1)]), &Goal::Head).unwrap_err();
+
+    let text = explain(&error);
+    assert!(text.contains("function `public.no()`") || text.contains("function `no()`"), "{text}");
+    assert!(text.contains("only on Sundays") && !text.contains("ALTER FUNCTION"), "{text}");
+}
+
 /// Where it is, and when it runs.
 const TRIGGERS: [&str; 5] = [
     "CREATE TRIGGER r AFTER INSERT ON underpin_history FOR EACH ROW EXECUTE FUNCTION on_it()",
