@@ -23,7 +23,7 @@ const NAME: &str = "underpin-fleet";
 /// So many places are locked, the first by name. Each takes an open file or a connection for as long as the
 /// run, and those are few where the work needs them, too.
 const MOST: usize = 32;
-/// So long a pooler may take for a second connection. PgBouncer asks a server that had none free again
+/// So long a pooler may take for a second connection. `PgBouncer` asks a server that had none free again
 /// after 15 s, unless somebody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// So long it may take to hand on a connection that has come free. A server that is slower than that is to

@@ -328,18 +328,15 @@ impl Found {
         }
         // To pass it over would be to say that nothing is applied.
         let mut here = self.objects.iter().filter(|one| one.0.as_deref() == schema);
-        match here.find(|one| !one.is_history()) {
-            Some(other) => Err(other.refusal()),
-            None => {
-                let tables = self.plain_tables(schema);
-                match schema.filter(|schema| self.bars(schema) && tables.exist()) {
-                    Some(schema) => {
-                        let reason = self.unusable(schema, "where the history is");
-                        Err(Error::Hidden { reason })
-                    }
-                    None => Ok(tables),
-                }
+        if let Some(other) = here.find(|one| !one.is_history()) {
+            return Err(other.refusal());
+        }
+        let tables = self.plain_tables(schema);
+        match schema.filter(|schema| self.bars(schema) && tables.exist()) {
+            Some(schema) => {
+                Err(Error::Hidden { reason: self.unusable(schema, "where the history is") })
             }
+            None => Ok(tables),
         }
     }
 

@@ -310,7 +310,7 @@ fn what_is_wrong_with_the_first_target_is_its_own(#[case] dialect: Dialect, #[ca
         (_, First::Gone) => db.batch("DROP SCHEMA public CASCADE"),
         (_, First::Shut) => db.batch(&format!("ALTER ROLE {role} NOLOGIN")),
         (_, First::Bare) => {
-            db.batch(&format!("REVOKE CREATE ON DATABASE {name} FROM {role}, pg_database_owner"))
+            db.batch(&format!("REVOKE CREATE ON DATABASE {name} FROM {role}, pg_database_owner"));
         }
     };
 

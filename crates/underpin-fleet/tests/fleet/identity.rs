@@ -344,9 +344,9 @@ impl Lost {
         }
         let mut urls: Vec<_> = (1..=3).map(|number| home.url(number).expose().to_owned()).collect();
         urls.insert(1, db.url().to_owned());
-        let list = home.db.dir().join("list");
-        fs::write(&list, urls.join("\n")).unwrap();
-        let lost = Self { home, db, found: Source::List(list).find().unwrap() };
+        let file = home.db.dir().join("list");
+        fs::write(&file, urls.join("\n")).unwrap();
+        let lost = Self { home, db, found: Source::List(file).find().unwrap() };
         lost.run(1, &RunOptions::default(), &Stop::default(), 9);
         let stop = Stop::default();
         match on {

@@ -13,7 +13,7 @@ use std::{
 /// More than any secret has.
 const MOST: u64 = 64 * 1024;
 /// So long whoever writes to a pipe may take, a person with a password manager for one.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The text of the file at `path`; the error is a sentence for people.
 ///
