@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     CatalogError,
-    folder::{read_optional, read_text},
+    file::{read_optional, read_text},
     layout, other_than_file,
 };
 

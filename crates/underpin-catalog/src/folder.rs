@@ -16,7 +16,8 @@ use std::{
 use crate::{
     AlembicRevision, Catalog, CatalogError, Checksum, Dialect, Down, Metadata, Migration, Shape,
     entries::{BESIDE_SHAPES, Entries, OF_MIGRATION, OF_SHAPE},
-    layout, metadata, other_than_file, shape,
+    file::read_optional,
+    layout, metadata, shape,
 };
 
 impl Catalog {
@@ -164,49 +165,3 @@ fn read_alembic(adopt: &Path) -> Result<Vec<AlembicRevision>, CatalogError> {
         }
     }
 }
-
-/// The text of a file, `None` when there is none. Whatever else has its name is not read: it might have no
-/// end.
-///
-/// The mark that some editors put before a text is no part of it.
-pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, CatalogError> {
-    let found = match fs::metadata(path) {
-        Ok(found) => found,
-        Err(error) => return unread(path, error),
-    };
-    match other_than_file(found.file_type()) {
-        None => read_text(path),
-        Some(what) => Err(CatalogError::NoRegularFile { path: path.to_owned(), what }),
-    }
-}
-
-/// The text of what is a file, `None` when it is gone.
-pub(crate) fn read_text(path: &Path) -> Result<Option<String>, CatalogError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => return unread(path, error),
-    };
-    let mut text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.split(|byte| *byte == b'\n').count();
-        let encoding = match error.as_bytes() {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16",
-            _ => "another encoding, such as Latin-1",
-        };
-        CatalogError::Encoding { path: path.to_owned(), line, encoding }
-    })?;
-    if text.starts_with(MARK) {
-        text.drain(..MARK.len_utf8());
-    }
-    Ok(Some(text))
-}
-
-fn unread(path: &Path, source: io::Error) -> Result<Option<String>, CatalogError> {
-    match source.kind() {
-        io::ErrorKind::NotFound => Ok(None),
-        _ => Err(CatalogError::Read { path: path.to_owned(), source }),
-    }
-}
-
-/// The byte order mark of UTF-8.
-const MARK: char = '\u{feff}';

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use crate::{CatalogError, Checksum, Metadata, Version, folder::read_optional};
+use crate::{CatalogError, Checksum, Metadata, Version, file::read_optional};
 
 /// One migration in one dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
