@@ -20,9 +20,11 @@ use crate::{Fleet, FleetError, Found, Place, Target, error::busy, workers};
 
 /// What the lock of a directory is beside.
 const NAME: &str = "underpin-fleet";
-/// So many places are locked, the first by name. Each takes an open file or a connection for as long as the
-/// run, and those are few where the work needs them, too.
-const MOST: usize = 32;
+/// So many directories are locked, the first by name. Each takes an open file for as long as the run.
+const MOST_DIRECTORIES: usize = 32;
+/// So many databases are locked, the first by name. Each takes a connection for as long as the run, and a role or
+/// a server may have few, which the targets need.
+const MOST_DATABASES: usize = 4;
 /// So long a pooler may take for a second connection. `PgBouncer` asks a server that had none free again
 /// after 15 s, unless somebody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -169,7 +171,7 @@ impl Directories {
                 all.of.extend(names.into_iter().map(|name| (name.to_owned(), index)));
                 continue;
             }
-            if all.locks.len() == MOST {
+            if all.locks.len() == MOST_DIRECTORIES {
                 break;
             }
             match RunLock::take(&place.join(NAME)) {
@@ -262,5 +264,24 @@ fn databases_of(targets: &[Target]) -> Vec<&DatabaseUrl> {
         // In the same schema, addresses are alike where the databases are.
         places.entry(url.in_schema("public").address()).or_insert(url.as_ref());
     }
-    places.into_values().take(MOST).collect()
+    places.into_values().take(MOST_DATABASES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_over_many_databases_keeps_few_connections_postgres() {
+        let target = |number: u32| {
+            let url: DatabaseUrl = format!("postgres://u@h/d{number:02}").parse().unwrap();
+            Target { id: number.to_string(), place: Place::Database(Arc::new(url)) }
+        };
+        let targets: Vec<_> = (1..=10).rev().map(target).collect();
+
+        let locked: Vec<_> = databases_of(&targets).into_iter().map(ToString::to_string).collect();
+
+        assert_eq!(locked.len(), MOST_DATABASES, "{locked:?}");
+        assert!(locked[0].ends_with("/d01"), "{locked:?}");
+    }
 }
